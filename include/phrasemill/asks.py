@@ -1,0 +1,121 @@
+"""Asks: which ids are still to be asked for, at which attempt, and how they are packed into request lists."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from phrasemill.engines.chat_template import ChatTemplate
+from phrasemill.planning import Block
+from phrasemill.prompts import PromptBook
+
+PAGE_IDS = 2048  # ids rendered at a time: numpy's call costs spread thin, the pages stay small
+
+
+@dataclass(frozen=True, slots=True)
+class AskList:
+    """One request list: `n` answers are asked of each prompt, so ids and attempts are n times as many.
+
+    `faults` counts how often an engine answered this list with an error of its own.
+    """
+
+    ids: list[int]
+    attempts: list[int]
+    prompts: list[str]
+    n: int = 1
+    faults: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def halves(self) -> list["AskList"]:
+        """Two lists of half the size; a single prompt's samples part into lists of their own ids."""
+        if len(self.prompts) > 1:
+            cut = len(self.prompts) // 2
+            at = cut * self.n
+            return [
+                AskList(self.ids[:at], self.attempts[:at], self.prompts[:cut], self.n),
+                AskList(self.ids[at:], self.attempts[at:], self.prompts[cut:], self.n),
+            ]
+        return [AskList([i], [a], self.prompts) for i, a in zip(self.ids, self.attempts, strict=True)]
+
+    def again(self) -> "AskList":
+        """The same list after one more fault."""
+        return AskList(self.ids, self.attempts, self.prompts, self.n, self.faults + 1)
+
+
+class AskQueue:
+    """Everything a shard still has to ask for.
+
+    Args:
+        book: renders prompts.
+        template: wraps them.
+        blocks: the blocks to write, in order.
+        first_attempt: the attempt that fresh ids begin with.
+        list_size: answers asked for in one list.
+        n: samples of one prompt.
+    """
+
+    def __init__(
+        self,
+        book: PromptBook,
+        template: ChatTemplate,
+        blocks: Iterable[Block],
+        *,
+        first_attempt: int,
+        list_size: int,
+        n: int,
+    ) -> None:
+        self._book = book
+        self._template = template
+        self._list_size = list_size
+        self._n = n if first_attempt == 0 else 1  # only first attempts share a prompt in the book
+        self._first_attempt = first_attempt
+        self._blocks = deque(blocks)
+        self._returned: deque[AskList] = deque()
+        self._fresh: deque[AskList] = deque()
+        self._again: deque[tuple[int, int]] = deque()
+
+    def give_back(self, asks: AskList) -> None:
+        """Take back a list that was not answered."""
+        self._returned.append(asks)
+
+    def ask_again(self, phrase_id: int, attempt: int) -> None:
+        """Ask for an id at a new attempt."""
+        self._again.append((phrase_id, attempt))
+
+    def take(self) -> AskList | None:
+        """The next list: returned ones first, then full lists of re-asks, fresh ids, and the last re-asks."""
+        if self._returned:
+            return self._returned.popleft()
+        if len(self._again) >= self._list_size:
+            return self._take_again()
+        if not self._fresh and self._blocks:
+            self._render_page()
+        if self._fresh:
+            return self._fresh.popleft()
+        return self._take_again() if self._again else None
+
+    def _take_again(self) -> AskList:
+        count = min(len(self._again), self._list_size)
+        ids, attempts = zip(*(self._again.popleft() for _ in range(count)), strict=True)
+        return AskList(list(ids), list(attempts), self._render(list(ids), list(attempts)))
+
+    def _render_page(self) -> None:
+        """Render the prompts of the next blocks, one of each group of n ids."""
+        page: list[int] = []
+        while self._blocks and len(page) < PAGE_IDS:
+            block = self._blocks.popleft()
+            page.extend(range(block.first_id, block.first_id + block.rows))
+        heads = page[:: self._n]
+        prompts = self._render(heads, [self._first_attempt] * len(heads))
+        step = max(1, self._list_size // self._n)
+        for start in range(0, len(heads), step):
+            ids = page[start * self._n : (start + step) * self._n]
+            attempts = [self._first_attempt] * len(ids)
+            self._fresh.append(AskList(ids, attempts, prompts[start : start + step], self._n))
+
+    def _render(self, ids: list[int], attempts: list[int]) -> list[str]:
+        texts = self._book.texts(np.array(ids, dtype=np.int64), np.array(attempts, dtype=np.int64))
+        return [self._template.render(text) for text in texts]

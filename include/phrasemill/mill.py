@@ -1,0 +1,285 @@
+"""The mill grinds one shard: prompts -> engines -> rules -> blocks. The hot path.
+
+One coroutine keeps every engine's window full with request lists; each list is judged the moment it is answered,
+its rejected ids are asked again with another combination, and a block is saved the moment its last phrase is
+accepted. There is no barrier between lists or blocks. What is saved survives any crash; a rerun redoes only the
+blocks that were in flight.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable
+
+from phrasemill.asks import AskList, AskQueue
+from phrasemill.blocks import OpenBlock, Staging
+from phrasemill.copying import copies_prompt
+from phrasemill.engines.engine import Answers, Engine
+from phrasemill.engines.http import BadPrompt, EngineFault
+from phrasemill.engines.pool import EnginePool
+from phrasemill.errors import PhrasemillError, ShardHopeless
+from phrasemill.facts import Facts
+from phrasemill.planning import Block, Shard, blocks_of
+from phrasemill.progress import Progress, Speedometer
+from phrasemill.prompts import PromptBook
+from phrasemill.rows import build_rows
+from phrasemill.rules import RuleBook
+from phrasemill.spec import CorpusSpec
+
+HOPELESS_AFTER, HOPELESS_SHARE = 300, 0.9
+FAULTS_OF_A_LIST = 3  # then it is halved; a single prompt is then rejected and asked otherwise
+SAVES_AT_ONCE = 4  # a slow bucket holds generation back instead of filling memory
+REFUSED, ENGINE_ERROR, DUPLICATE, ECHO = "refused_by_engine", "engine_error", "duplicate", "echo"
+
+
+class Mill:
+    """Grinds one shard; make a new one for each.
+
+    Args:
+        spec: the corpus.
+        shard: which shard.
+        pool: open engines.
+        staging: where blocks go.
+        first_attempt: the attempt that fresh ids begin with; above every attempt of a quarantined run.
+        run_id: kept with every block.
+        on_progress: called every `progress_every_s` seconds from the event loop.
+        progress_every_s: see above.
+    """
+
+    def __init__(
+        self,
+        spec: CorpusSpec,
+        shard: Shard,
+        *,
+        pool: EnginePool,
+        staging: Staging,
+        first_attempt: int = 0,
+        run_id: str = "",
+        on_progress: Callable[[Progress], None] | None = None,
+        progress_every_s: float = 5.0,
+    ) -> None:
+        self._spec = spec
+        self._shard = shard
+        self._pool = pool
+        self._staging = staging
+        self._first_attempt = first_attempt
+        self._last_attempt = first_attempt + spec.rules.max_attempts - 1
+        self._run_id = run_id
+        self._on_progress = on_progress
+        self._progress_every_s = progress_every_s
+        self._book = PromptBook(spec)
+        self._judge = RuleBook(spec).judge
+        self._seen: set[int] = set()
+        self._open: dict[int, OpenBlock] = {}
+        self._done: list[Facts] = []
+        self._facts = Facts()  # of this run, whether saved or not
+        self._saving = 0
+        self._news = asyncio.Event()
+
+    async def grind(self) -> Facts:
+        """Write what is missing of the shard; returns the facts of all its blocks, resumed ones included.
+
+        Raises:
+            ShardHopeless: nearly all is rejected, or an id ran out of attempts.
+            EnginesDown: no engine for longer than the outage budget; what is staged is kept.
+            EngineRefused: wrong key, model or path.
+            StoreError: a block could not be read or saved.
+        """
+        staged = await asyncio.to_thread(self._staging.load)
+        for block in staged.values():
+            self._seen.update(block.hashes.tolist())
+            self._done.append(block.facts)
+        missing = [block for block in blocks_of(self._spec, self._shard) if block.number not in staged]
+        self._speed = Speedometer(resumed=self._shard.rows - sum(block.rows for block in missing))
+        if missing:
+            await self._write(missing)
+        self._report()
+        return Facts.total(self._done)
+
+    async def _write(self, missing: list[Block]) -> None:
+        """Write the blocks that are missing; whatever ends it, nothing of it runs on."""
+        template = await self._pool.template()
+        self._message_at = len(template.before)  # RuleBook knows the system prompt's runs, the same for all
+        self._open = {block.number: OpenBlock(block) for block in missing}
+        self._queue = AskQueue(
+            self._book,
+            template,
+            missing,
+            first_attempt=self._first_attempt,
+            list_size=self._spec.engines.list_size,
+            n=self._spec.sampling.n,
+        )
+        self._saved_at = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                ticker = group.create_task(self._tick())
+                await self._feed(group)
+                ticker.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first_error(errors) from errors
+
+    async def _feed(self, group: asyncio.TaskGroup) -> None:
+        """Send lists as long as there is something to ask and room to ask it, until all blocks are saved."""
+        while self._open or self._saving:
+            asks = self._queue.take() if self._saving < SAVES_AT_ONCE else None
+            if asks is None:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            engine = await self._pool.room(len(asks))
+            group.create_task(self._exchange(group, engine, asks))
+
+    async def _exchange(self, group: asyncio.TaskGroup, engine: Engine, asks: AskList) -> None:
+        """One request list, there and back."""
+        try:
+            answers = await self._pool.ask(engine, asks.prompts, n=asks.n)
+        except BadPrompt as refusal:
+            self._split_or_reject(asks, REFUSED, refusal)
+        except EngineFault as fault:
+            if fault.reached and fault.retry_after is None:
+                asks = asks.again()
+            if asks.faults < FAULTS_OF_A_LIST:
+                self._queue.give_back(asks)
+            else:
+                self._split_or_reject(asks, ENGINE_ERROR, fault)
+        else:
+            for number in self._take_in(asks, answers):
+                self._saving += 1
+                group.create_task(self._save(self._open.pop(number)))
+        self._give_up_if_hopeless()
+        self._news.set()
+
+    def _take_in(self, asks: AskList, answers: Answers) -> list[int]:
+        """Judge the answers to a list: each is accepted into its block, or its id asked again.
+
+        Returns the numbers of the blocks that are full now.
+        """
+        judge, seen, blocks = self._judge, self._seen, self._open
+        size, first_id = self._spec.block_phrases, self._shard.first_id
+        for facts in (blocks[(asks.ids[0] - first_id) // size].facts, self._facts):
+            facts.prompt_tokens += answers.prompt_tokens
+            facts.completion_tokens += answers.completion_tokens
+        lost: list[int] = []
+        full: list[int] = []
+        for position, answer in enumerate(answers.texts):
+            if answer is None:
+                lost.append(position)
+                continue
+            text, reason, text_hash = judge(answer)
+            if reason is None:
+                if text_hash in seen:
+                    reason = DUPLICATE
+                elif copies_prompt(text, asks.prompts[position // asks.n][self._message_at :]):
+                    reason = ECHO
+            if reason is not None:
+                self._reject(asks.ids[position], asks.attempts[position], reason, text)
+                continue
+            seen.add(text_hash)
+            number, index = divmod(asks.ids[position] - first_id, size)
+            block = blocks[number]
+            block.texts[index], block.hashes[index] = text, text_hash
+            block.attempts[index] = asks.attempts[position]
+            block.left -= 1
+            self._facts.accepted += 1
+            if not block.left:
+                full.append(number)
+        self._take_back(asks, lost)
+        return full
+
+    def _take_back(self, asks: AskList, lost: list[int]) -> None:
+        """Ask anew for answers that were missing from an otherwise sound reply."""
+        if lost:
+            left = AskList(
+                [asks.ids[k] for k in lost],
+                [asks.attempts[k] for k in lost],
+                [asks.prompts[k // asks.n] for k in lost],
+                faults=asks.faults + 1,
+            )
+            if left.faults < FAULTS_OF_A_LIST:
+                self._queue.give_back(left)
+            else:
+                for phrase_id, attempt in zip(left.ids, left.attempts, strict=True):
+                    self._reject(phrase_id, attempt, ENGINE_ERROR, "no answer with finish_reason stop or length")
+
+    def _split_or_reject(self, asks: AskList, reason: str, error: PhrasemillError) -> None:
+        """Halve a list that cannot be answered as a whole; a single id is asked otherwise."""
+        if len(asks) > 1:
+            for half in asks.halves():
+                self._queue.give_back(half)
+        else:
+            self._reject(asks.ids[0], asks.attempts[0], reason, str(error))
+
+    def _reject(self, phrase_id: int, attempt: int, reason: str, text: str) -> None:
+        number = (phrase_id - self._shard.first_id) // self._spec.block_phrases
+        self._open[number].facts.reject(reason, text)
+        self._facts.reject(reason, text)
+        if attempt >= self._last_attempt:
+            raise ShardHopeless(
+                f"{self._spec.name} {self._shard.label}: phrase {phrase_id} was rejected "
+                f"{self._spec.rules.max_attempts} times, last as {reason}. {self._rejects_in_words()}"
+            )
+        self._queue.ask_again(phrase_id, attempt + 1)
+
+    def _give_up_if_hopeless(self) -> None:
+        facts = self._facts
+        if facts.judged >= HOPELESS_AFTER and facts.reject_share > HOPELESS_SHARE:
+            raise ShardHopeless(
+                f"{self._spec.name} {self._shard.label}: {facts.reject_share:.0%} of the first {facts.judged} "
+                f"outputs were rejected. {self._rejects_in_words()}"
+            )
+
+    def _rejects_in_words(self) -> str:
+        most = max(self._facts.rejects, key=self._facts.rejects.__getitem__)
+        examples = "; ".join(repr(text) for text in self._facts.examples[most][:3])
+        return (
+            f"Rejects: {self._facts.histogram()}. Examples of {most}: {examples}. "
+            "Change the prompt, the sampling or the rules of the corpus"
+        )
+
+    async def _save(self, block: OpenBlock) -> None:
+        """Build, encode and stage a full block beside the event loop."""
+        now = time.monotonic()
+        facts = block.facts
+        facts.accepted = block.block.rows
+        facts.seconds, self._saved_at = now - self._saved_at, now
+        facts.finished_at = dt.datetime.now(dt.UTC)
+        facts.engines = len(self._pool.engines)
+        facts.run_ids = [self._run_id] if self._run_id else []
+
+        def work() -> None:
+            rows = build_rows(
+                self._book,
+                language=self._spec.language,
+                first_id=block.block.first_id,
+                texts=block.texts,
+                hashes=block.hashes,
+                attempts=block.attempts,
+            )
+            self._staging.save(block.block, rows, facts)
+
+        await asyncio.to_thread(work)
+        self._done.append(facts)
+        self._saving -= 1
+        self._news.set()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._progress_every_s)
+            self._report()
+
+    def _report(self) -> None:
+        if self._on_progress:
+            self._on_progress(self._speed.progress(self._spec, self._shard, self._facts, self._pool))
+
+
+def _first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong, of all that then fell over: our own errors before others."""
+    flat: list[BaseException] = []
+    stack: list[BaseException] = [errors]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(error.exceptions)
+        else:
+            flat.append(error)
+    return min(flat, key=lambda error: not isinstance(error, PhrasemillError))

@@ -1,0 +1,226 @@
+"""CorpusSpec: the validated form of one corpus file.
+
+Field by field the models say what a value means and its unit. What decides the text of a corpus, and so its
+fingerprint, is listed in `phrasemill.fingerprint`.
+"""
+
+import datetime as dt
+import math
+import re
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from croniter import CroniterBadDateError, croniter
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from phrasemill.fields import BucketName, Name, Prefix, Share, StrictModel, Text
+from phrasemill.mistakes import Mistakes
+from phrasemill.templates import Prompts
+
+MAX_SHARDS_A_NIGHT = 1024  # Airflow's max_map_length
+MAX_SHARDS = 100_000  # a shard's number has five digits in keys and labels
+
+
+class Schedule(StrictModel):
+    """When nights happen. `cron` null means: by hand only."""
+
+    start_date: dt.date
+    cron: str | None = None
+    timezone: str = "UTC"
+    shards_per_night: int = Field(ge=1)
+    catchup: bool = False
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _date_is_a_day(cls, value: object) -> object:
+        """Pydantic takes a number for seconds since 1970, and midnight for a day."""
+        try:
+            day = dt.date.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            day = None
+        if type(day) is not dt.date:
+            raise ValueError("must be a date such as 2026-11-23, without a time")
+        return day
+
+    @field_validator("cron")
+    @classmethod
+    def _cron_fires(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        # Airflow shows five fields; croniter also knows R and H, which pick times at random or by a hash.
+        if len(value.split()) != 5 or re.search(r"\b[HR]\b", value, re.IGNORECASE) or not croniter.is_valid(value):
+            raise ValueError('must be a cron expression of five fields such as "0 22 * * *", or null')
+        try:
+            croniter(value, dt.datetime(2000, 1, 1, tzinfo=dt.UTC)).get_next()
+        except CroniterBadDateError as error:
+            raise ValueError("names a day that never comes; correct day and month") from error
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be an IANA time zone such as Europe/Berlin")
+        return value
+
+    @field_validator("shards_per_night")
+    @classmethod
+    def _night_can_be_mapped(cls, value: int) -> int:
+        if value > MAX_SHARDS_A_NIGHT:
+            raise ValueError(
+                f"must be at most {MAX_SHARDS_A_NIGHT}, all that Airflow maps in one run; "
+                "raise shard_phrases for more phrases a night"
+            )
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that the cron expression is read in."""
+        return ZoneInfo(self.timezone)
+
+
+class Model(StrictModel):
+    """The model's name as the engines serve it, and the name of a LoRA adapter to ask for instead."""
+
+    name: Text
+    adapter: Text | None = None
+    chat: bool = True  # False for base models: the prompt is sent as it is written
+
+    @property
+    def served(self) -> str:
+        """The name to put into requests."""
+        return self.adapter or self.name
+
+
+class Sampling(StrictModel):
+    """Sampling parameters. Anything beyond temperature is a slower sampler path in vLLM."""
+
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=64, ge=8, le=1024)
+    n: int = Field(default=1, ge=1, le=128)
+    """Samples asked of one prompt: more is faster, and neighbours then share their lexemes."""
+
+
+class PhraseRules(StrictModel):
+    """What every phrase must be. Lengths count Unicode characters and space-separated words."""
+
+    min_chars: int = Field(default=40, ge=1, le=10_000)
+    max_chars: int = Field(default=160, ge=1, le=10_000)
+    min_words: int = Field(default=5, ge=1)
+    max_words: int = Field(default=40, ge=1)
+    min_script_share: Share = 0.9
+    max_attempts: int = Field(default=64, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> Self:
+        mistakes = Mistakes()
+        for what in ("chars", "words"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low > high:
+                mistakes.add((f"min_{what}",), f"must not be above max_{what}, which is {high}", value=low)
+        mistakes.tell()
+        return self
+
+
+class GateThresholds(StrictModel):
+    """What a whole shard must be. Shares are of 1; lengths are mean characters a phrase."""
+
+    min_mean_chars: float = Field(default=60, ge=0)
+    max_mean_chars: float = Field(default=140, ge=0)
+    max_reject_share: Share = 0.7
+    max_mean_attempt: float = Field(default=3.0, ge=0)
+    min_distinct_2: Share = 0.4
+    max_top_opening_share: Share = 0.3
+    min_template_coverage: Share = 1.0
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Self:
+        mistakes = Mistakes()
+        low, high = self.min_mean_chars, self.max_mean_chars
+        if low > high:
+            mistakes.add(("min_mean_chars",), f"must not be above max_mean_chars, which is {high:g}", value=low)
+        mistakes.tell()
+        return self
+
+
+class Storage(StrictModel):
+    """Where the corpus lives: s3://bucket/prefix/<corpus>/."""
+
+    bucket: BucketName = "phrasemill"
+    prefix: Prefix = "corpora"
+    connection: Text = "phrasemill_s3"
+
+
+class Engines(StrictModel):
+    """How the engines are asked. Changing it changes speed, never the text."""
+
+    connection: Text = "phrasemill_engines"
+    list_size: int = Field(default=64, ge=1, le=1024)
+    in_flight: int = Field(default=1024, ge=1)
+    """Prompts kept in flight an engine: 1.5 to 2 times its max_num_seqs."""
+
+
+class CorpusSpec(StrictModel):
+    """One corpus: what to write, how, how much of it and when."""
+
+    name: Name
+    title: Text
+    description: str = ""
+    language: Literal["en", "ru"]
+    target_phrases: int = Field(ge=1, le=10**12)
+    shard_phrases: int = Field(ge=1, le=1_000_000)
+    block_phrases: int = Field(ge=1, le=100_000)
+    oversample: float = Field(default=0.0, ge=0, le=1)
+    schedule: Schedule
+    model: Model
+    sampling: Sampling = Sampling()
+    prompts: Prompts
+    rules: PhraseRules = PhraseRules()
+    gate: GateThresholds = GateThresholds()
+    storage: Storage = Storage()
+    engines: Engines = Engines()
+
+    @field_validator("shard_phrases")
+    @classmethod
+    def _shards_fill_the_target(cls, value: int, info: ValidationInfo) -> int:
+        if (target := info.data.get("target_phrases", 0)) % value:
+            below = target - target % value
+            near = f"{below} or {below + value}" if below else f"{value}"
+            raise ValueError(f"does not divide target_phrases {target}; make target_phrases {near}")
+        return value
+
+    @field_validator("block_phrases")
+    @classmethod
+    def _blocks_fill_the_shard(cls, value: int, info: ValidationInfo) -> int:
+        if (shard := info.data.get("shard_phrases", 0)) % value:
+            below = next(size for size in range(min(value, shard), 0, -1) if shard % size == 0)
+            raise ValueError(f"does not divide shard_phrases {shard}; the next smaller that does: {below}")
+        return value
+
+    @field_validator("sampling")
+    @classmethod
+    def _samples_lie_in_one_block(cls, value: Sampling, info: ValidationInfo) -> Sampling:
+        if (block := info.data.get("block_phrases", 0)) % value.n:
+            mistakes = Mistakes()
+            mistakes.add(("n",), f"must divide block_phrases {block}, so that samples of a prompt lie in one block")
+            mistakes.tell()
+        return value
+
+    @model_validator(mode="after")
+    def _shards_can_be_numbered(self) -> Self:
+        mistakes = Mistakes()
+        if self.shard_count > MAX_SHARDS:
+            mistakes.add(("shard_phrases",), f"makes {self.shard_count} shards, more than {MAX_SHARDS}; raise it")
+        mistakes.tell()
+        return self
+
+    @property
+    def shard_count(self) -> int:
+        """Shards to write, oversampling included."""
+        return math.ceil(round(self.target_phrases * (1 + self.oversample) / self.shard_phrases, 6))
+
+    @property
+    def blocks_per_shard(self) -> int:
+        """Blocks in every shard."""
+        return self.shard_phrases // self.block_phrases

@@ -1,0 +1,228 @@
+"""The watch over /metrics: hung engines are found, windows shrink and grow so that shard tasks share an engine."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from phrasemill.engines.engine import Engine
+from phrasemill.engines.fake.process import FakeEngineProcess
+from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.watch import EngineWatch, Reading
+from phrasemill.mill import Mill
+from phrasemill.planning import shard_of
+from phrasemill.spec import Engines
+from tests.engines.scripted import scripted
+from tests.grinding import MemoryStaging, quick_spec
+
+pytestmark = pytest.mark.asyncio
+
+
+def page(*, tokens: float = 0, running: float = 0, waiting: float = 0) -> str:
+    labels = '{engine="0",model_name="tiny"}'
+    return (
+        "# HELP vllm:num_requests_running Number of requests.\n"
+        "# TYPE vllm:num_requests_running gauge\n"
+        f"vllm:num_requests_running{labels} {running}\n"
+        f"vllm:num_requests_waiting{labels} {waiting}\n"
+        f"vllm:generation_tokens_total{labels} {tokens}\n"
+        f"vllm:generation_tokens_created{labels} 1.7e+09\n"
+    )
+
+
+@dataclass
+class Watched:
+    """One engine whose /metrics page the test writes."""
+
+    engine: Engine
+    watch: EngineWatch
+    hung: list[str]
+    pages: Callable[[], str | int]
+    looks: int = 0
+    readings: list[float] = field(default_factory=list)
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        self.looks += 1
+        page = self.pages()
+        return web.Response(status=page) if isinstance(page, int) else web.Response(text=page)
+
+    async def until_looks(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while self.looks < count:  # noqa: ASYNC110 - looks are counted in an HTTP handler
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def watched(
+    pages: Callable[[], str | int],
+    *,
+    silence_s: float = 0.15,
+    limits: Engines = Engines(list_size=8, in_flight=64),  # noqa: B008
+) -> AsyncIterator[Watched]:
+    seen: list[Watched] = []
+
+    async def metrics(request: web.Request) -> web.Response:
+        return await seen[0].answer(request)
+
+    async with scripted(metrics=metrics) as url, aiohttp.ClientSession() as session:
+        engine, hung = Engine(url, limits.in_flight), []
+        watch = EngineWatch(session, [engine], limits, hung=lambda _engine, why: hung.append(why))
+        seen.append(Watched(engine, watch, hung, pages))
+        running = asyncio.create_task(watch.run(every_s=0.02, silence_s=silence_s))
+        try:
+            yield seen[0]
+            assert not running.done(), running
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+
+class TestHungEngines:
+    async def test_no_token_with_work_in_flight_is_a_hang(self) -> None:
+        async with watched(lambda: page(tokens=7, running=8)) as one:
+            one.engine.reserve(8)
+            await asyncio.sleep(0.4)
+            assert one.hung
+            assert one.hung[0].startswith("8 prompts in flight and no token for")
+
+    async def test_a_hang_is_told_once_a_silence(self) -> None:
+        async with watched(lambda: page(tokens=7), silence_s=0.2) as one:
+            one.engine.reserve(8)
+            await asyncio.sleep(0.5)
+            assert len(one.hung) <= 2
+
+    async def test_tokens_that_come_slowly_are_no_hang(self) -> None:
+        count = iter(range(10_000))
+        async with watched(lambda: page(tokens=next(count) // 3, running=1)) as one:
+            one.engine.reserve(8)
+            await asyncio.sleep(0.5)
+            assert one.looks > 5
+            assert not one.hung
+
+    async def test_an_idle_engine_does_not_hang(self) -> None:
+        async with watched(lambda: page(tokens=7)) as one:
+            await asyncio.sleep(0.4)
+            assert one.looks > 5
+            assert not one.hung
+
+    async def test_silence_begins_with_the_work(self) -> None:
+        async with watched(lambda: page(tokens=7), silence_s=0.3) as one:
+            await asyncio.sleep(0.4)
+            one.engine.reserve(8)
+            await asyncio.sleep(0.1)
+            assert not one.hung
+
+    async def test_an_engine_whose_metrics_stop_answering_may_hang_too(self) -> None:
+        pages: Iterator[str | int] = iter([page(tokens=1), page(tokens=2)])
+        async with watched(lambda: next(pages, 503)) as one:
+            one.engine.reserve(8)
+            await asyncio.sleep(0.5)
+            assert one.hung
+
+    @pytest.mark.parametrize("what", [404, 503, "", "no metrics here", "vllm:generation_tokens_total nonsense\n"])
+    async def test_without_metrics_only_deadlines_hold(self, what: str | int) -> None:
+        # An empty page has no token counter to stand still for ever, and is no reason to stop looking.
+        async with watched(lambda: what) as one:
+            one.engine.reserve(8)
+            await one.until_looks(12)
+            assert not one.hung
+
+    async def test_after_an_outage_silence_begins_anew(self) -> None:
+        async with watched(lambda: page(tokens=7), silence_s=0.3) as one:
+            one.engine.reserve(8)
+            await one.until_looks(3)
+            one.engine.open("gone")
+            await asyncio.sleep(0.5)
+            looks = one.looks
+            one.engine.note_answer()
+            await one.until_looks(looks + 3)
+            assert not one.hung
+
+    async def test_a_restarted_engines_counter_that_begins_anew_is_no_hang(self) -> None:
+        count = iter([500, 600, 700, *range(10_000)])
+        async with watched(lambda: page(tokens=next(count))) as one:
+            one.engine.reserve(8)
+            await asyncio.sleep(0.3)
+            assert not one.hung
+            assert one.watch.readings[one.engine.url].tokens_per_s >= 0
+
+
+class TestWindows:
+    async def test_a_crowded_engine_shrinks_the_window_down_to_one_list(self) -> None:
+        async with watched(lambda: page(running=40, waiting=60)) as one:
+            await one.until_looks(2)
+            assert one.engine.window in (51, 40)  # 64 * 0.8, once or twice
+            await one.until_looks(20)
+            assert one.engine.window == 8
+
+    async def test_an_engine_with_room_grows_it_by_a_list_up_to_the_limit(self) -> None:
+        async with watched(lambda: page(running=10)) as one:
+            one.engine.window = 16
+            await one.until_looks(3)
+            assert 24 <= one.engine.window <= 40
+            await one.until_looks(12)
+            assert one.engine.window == 64
+
+    async def test_a_task_alone_at_its_target_keeps_its_window(self) -> None:
+        async with watched(lambda: page(running=64, waiting=10)) as one:
+            await one.until_looks(8)
+            assert one.engine.window == 64
+
+    async def test_windows_that_began_unequal_converge(self) -> None:
+        """Three tasks that always fill their windows, looking in turn at an engine that holds all they sent."""
+        limits = Engines(list_size=8, in_flight=256)
+        async with aiohttp.ClientSession() as session:
+            engines = [Engine("http://a", window) for window in (256, 256, 8)]
+            watches = [EngineWatch(session, [one], limits, hung=lambda *_: None) for one in engines]
+            for _ in range(200):
+                for one, watch in zip(engines, watches, strict=True):
+                    watch._resize(one, Reading(0.0, running=sum(each.window for each in engines)))
+            windows = sorted(one.window for one in engines)
+            assert windows[-1] < 2 * windows[0]
+            assert 0.6 * 256 < sum(windows) <= 1.3 * 256
+
+
+class TestSharing:
+    async def test_two_shards_on_one_engine_leave_each_other_room(self) -> None:
+        """Neither knows of the other; together they keep the engine near its target, and finish side by side."""
+        spec = quick_spec(shard_phrases=720, target_phrases=1440, engines={"list_size": 8, "in_flight": 64})
+        patience = Patience(watch_s=0.05)
+        accepted = [0, 0]
+        held: list[int] = []
+
+        async def shard(number: int, url: str, *, delay_s: float = 0.0) -> None:
+            await asyncio.sleep(delay_s)
+
+            def look(progress: object) -> None:
+                accepted[number] = progress.accepted  # type: ignore[attr-defined]
+
+            async with EnginePool([url], spec, patience=patience) as pool:
+                mill = Mill(
+                    spec, shard_of(spec, number), pool=pool, staging=MemoryStaging(),
+                    on_progress=look, progress_every_s=0.02,
+                )  # fmt: skip
+                await mill.grind()
+
+        async def look_at(engine: FakeEngineProcess) -> None:
+            while True:
+                await asyncio.sleep(0.1)
+                if min(accepted) > 100:
+                    held.append((await asyncio.to_thread(engine.state))["prompts_in_flight"])
+
+        with FakeEngineProcess(model="tiny-model", max_num_seqs=32, tokens_per_second=20_000) as engine:
+            looking = asyncio.create_task(look_at(engine))
+            first = asyncio.create_task(shard(0, engine.url))
+            second = asyncio.create_task(shard(1, engine.url, delay_s=0.2))
+            await first
+            behind = accepted[1]
+            looking.cancel()
+            await second
+        assert behind > 380
+        assert held
+        assert sum(held) / len(held) < 1.4 * 64

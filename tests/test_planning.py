@@ -1,0 +1,231 @@
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from phrasemill.errors import PlanError
+from phrasemill.planning import (
+    blocks_of,
+    format_shards,
+    night_of,
+    nights_needed,
+    parse_shards,
+    shard_of,
+    shards_of_night,
+)
+from phrasemill.spec import CorpusSpec
+from tests.specs import make_spec
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def scheduled(
+    cron: str | None, *, start: dt.date = dt.date(2026, 11, 1), timezone: str = "Europe/Berlin"
+) -> CorpusSpec:
+    return make_spec(schedule={"cron": cron, "start_date": start, "timezone": timezone})
+
+
+def berlin(*when: int, fold: int = 0) -> dt.datetime:
+    return dt.datetime(*when, tzinfo=BERLIN, fold=fold)
+
+
+def utc(*when: int) -> dt.datetime:
+    return dt.datetime(*when, tzinfo=dt.UTC)
+
+
+class TestNightOfADailySchedule:
+    def test_the_start_dates_tick_is_night_0(self) -> None:
+        assert night_of(scheduled("0 22 * * *"), berlin(2026, 11, 1, 22)) == 0
+
+    def test_each_date_has_its_own_night(self) -> None:
+        spec = scheduled("0 22 * * *")
+        first = berlin(2026, 11, 1, 22)
+        nights = [night_of(spec, (first + dt.timedelta(days=day)).replace(hour=22)) for day in range(400)]
+        assert nights == list(range(400))
+
+    def test_a_night_lasts_until_the_next_tick(self) -> None:
+        spec = scheduled("0 22 * * *")
+        assert night_of(spec, berlin(2026, 11, 2, 21, 59)) == 0
+        assert night_of(spec, berlin(2026, 11, 2, 22)) == 1
+
+    def test_the_dates_own_time_zone_does_not_matter(self) -> None:
+        spec = scheduled("0 22 * * *")
+        moment = berlin(2026, 11, 5, 22)
+        new_york = moment.astimezone(ZoneInfo("America/New_York"))
+        assert night_of(spec, moment) == night_of(spec, moment.astimezone(dt.UTC)) == night_of(spec, new_york) == 4
+
+    def test_without_cron_whole_days_of_the_corpuss_zone_count(self) -> None:
+        spec = scheduled(None)
+        assert night_of(spec, berlin(2026, 11, 1)) == 0
+        assert night_of(spec, utc(2026, 11, 1, 22, 59)) == 0  # 23:59 in Berlin
+        assert night_of(spec, utc(2026, 11, 1, 23)) == 1
+
+    @pytest.mark.parametrize("cron", ["30 2 * * *", "0 22 * * *", "30 02 * * *", "0  22 * * *"])
+    def test_days_of_23_and_of_25_hours_hold_one_night_each(self, cron: str) -> None:
+        hour, minute = (2, 30) if "2 *" in cron and "22" not in cron else (22, 0)
+        for start, change in [((2026, 3, 27), (2026, 3, 29)), ((2026, 10, 23), (2026, 10, 25))]:
+            spec = scheduled(cron, start=dt.date(*start))
+            noons = [berlin(*start, 12) + dt.timedelta(days=day) for day in range(5)]
+            ran = 0 if (hour, minute) < (12, 0) else -1
+            assert [night_of(spec, noon) for noon in noons[1:]] == [day + ran for day in range(1, 5)], change
+
+    def test_a_tick_time_that_comes_twice_means_its_second_coming(self) -> None:
+        spec = scheduled("30 2 * * *", start=dt.date(2026, 10, 24))
+        assert night_of(spec, berlin(2026, 10, 25, 2, 30, fold=0)) == 0
+        assert night_of(spec, berlin(2026, 10, 25, 2, 15, fold=1)) == 0
+        assert night_of(spec, berlin(2026, 10, 25, 2, 30, fold=1)) == 1
+
+    def test_a_tick_time_that_never_comes_moves_behind_the_gap(self) -> None:
+        spec = scheduled("30 2 * * *", start=dt.date(2026, 3, 28))
+        assert night_of(spec, utc(2026, 3, 29, 1, 15)) == 0  # 03:15, the clocks have just gone from 2 to 3
+        assert night_of(spec, utc(2026, 3, 29, 1, 30)) == 1
+
+    def test_a_leap_day_is_a_day(self) -> None:
+        spec = scheduled("0 22 * * *", start=dt.date(2028, 2, 27))
+        days = [(2028, 2, 27), (2028, 2, 28), (2028, 2, 29), (2028, 3, 1)]
+        assert [night_of(spec, berlin(*day, 22)) for day in days] == [0, 1, 2, 3]
+
+    def test_a_far_date_is_counted_by_the_calendar(self) -> None:
+        spec = scheduled("0 22 * * *", start=dt.date(1970, 1, 1))
+        assert night_of(spec, berlin(2969, 12, 31, 22)) == (dt.date(2969, 12, 31) - dt.date(1970, 1, 1)).days
+
+
+class TestNightOfOtherSchedules:
+    def test_weekly(self) -> None:
+        spec = scheduled("0 22 * * 5")  # 2026-11-01 is a Sunday
+        assert night_of(spec, berlin(2026, 11, 6, 22)) == 0
+        assert night_of(spec, berlin(2026, 11, 12, 22)) == 0
+        assert night_of(spec, berlin(2026, 11, 13, 22)) == 1
+
+    def test_hourly(self) -> None:
+        spec = scheduled("0 * * * *")
+        assert night_of(spec, berlin(2026, 11, 1, 0)) == 0
+        assert night_of(spec, berlin(2026, 11, 1, 0, 59)) == 0
+        assert night_of(spec, berlin(2026, 11, 3, 5)) == 53
+
+    @pytest.mark.parametrize(("day", "hours"), [(dt.date(2026, 3, 29), 23), (dt.date(2026, 10, 25), 25)])
+    def test_hourly_goes_by_elapsed_time_when_the_clocks_change(self, day: dt.date, hours: int) -> None:
+        spec = scheduled("0 * * * *", start=day)
+        next_midnight = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), tzinfo=BERLIN)
+        assert night_of(spec, next_midnight) == hours
+
+    def test_leap_days_only(self) -> None:
+        spec = scheduled("0 0 29 2 *", start=dt.date(2026, 1, 1))
+        assert night_of(spec, berlin(2028, 2, 29)) == 0
+        assert night_of(spec, berlin(2032, 2, 28)) == 0
+        assert night_of(spec, berlin(2032, 2, 29)) == 1
+
+    def test_two_ticks_a_day(self) -> None:
+        spec = scheduled("30 2,14 * * *")
+        assert [night_of(spec, berlin(2026, 11, 2, hour, 30)) for hour in (1, 2, 13, 14)] == [1, 2, 2, 3]
+
+
+class TestDatesWithoutANight:
+    @pytest.mark.parametrize("cron", ["0 22 * * *", "0 22 * * 0", "0 22,23 * * *", None])
+    def test_before_the_first_tick(self, cron: str | None) -> None:
+        with pytest.raises(PlanError, match=r"tiny: .* lies before its first night; start_date is 2026-11-01 \(Europe"):
+            night_of(scheduled(cron), berlin(2026, 10, 31, 23, 59))
+
+    def test_on_the_start_date_before_its_tick(self) -> None:
+        with pytest.raises(PlanError, match="lies before its first night"):
+            night_of(scheduled("0 22 * * *"), berlin(2026, 11, 1, 21, 59))
+
+    def test_without_a_time_zone(self) -> None:
+        with pytest.raises(PlanError, match="carries no time zone"):
+            night_of(scheduled("0 22 * * *"), dt.datetime(2026, 11, 5))  # noqa: DTZ001
+
+
+class TestShardsOfNights:
+    def test_each_night_owns_the_next_shards(self) -> None:
+        spec = make_spec()
+        assert [shards_of_night(spec, night) for night in range(2)] == [[0, 1], [2, 3]]
+        assert nights_needed(spec) == 2
+
+    def test_the_last_night_is_cut_at_the_corpuss_end(self) -> None:
+        spec = make_spec(schedule={"shards_per_night": 3})
+        assert [shards_of_night(spec, night) for night in range(2)] == [[0, 1, 2], [3]]
+        assert nights_needed(spec) == 2
+
+    def test_nights_past_the_end_own_nothing(self) -> None:
+        assert shards_of_night(make_spec(), 2) == []
+        assert shards_of_night(make_spec(), 10**9) == []
+
+    def test_oversampling_adds_shards_at_the_end(self) -> None:
+        spec = make_spec(oversample=0.3)  # 4 shards and 1.2 more
+        assert spec.shard_count == 6
+        assert shards_of_night(spec, 2) == [4, 5]
+        assert shard_of(spec, 5).first_id == 300
+        assert nights_needed(spec) == 3
+
+    def test_an_oversampling_that_fits_adds_no_shard_by_rounding(self) -> None:
+        spec = make_spec(target_phrases=6_000, oversample=0.1)
+        assert spec.shard_count == 110
+
+    @pytest.mark.parametrize("shards_per_night", [1, 2, 3, 4, 5, 7, 1024])
+    def test_all_nights_together_own_every_shard_once(self, shards_per_night: int) -> None:
+        spec = make_spec(target_phrases=60 * 23, schedule={"shards_per_night": shards_per_night})
+        owned = [number for night in range(nights_needed(spec)) for number in shards_of_night(spec, night)]
+        assert owned == list(range(23))
+
+
+class TestShardsAndBlocks:
+    def test_a_shard_is_a_dense_range_of_ids(self) -> None:
+        shard = shard_of(make_spec(), 3)
+        assert (shard.label, shard.first_id, shard.rows) == ("shard-00003", 180, 60)
+
+    def test_blocks_cover_their_shard(self) -> None:
+        spec = make_spec()
+        blocks = blocks_of(spec, shard_of(spec, 1))
+        assert [(block.number, block.first_id, block.rows) for block in blocks] == [
+            (0, 60, 20),
+            (1, 80, 20),
+            (2, 100, 20),
+        ]
+
+    @pytest.mark.parametrize("number", [-1, 4, 10**6])
+    def test_a_shard_that_is_not_there_is_refused(self, number: int) -> None:
+        with pytest.raises(PlanError, match=rf"tiny has no shard {number}; its shards are 0 to 3"):
+            shard_of(make_spec(), number)
+
+
+class TestShardLists:
+    @pytest.mark.parametrize(
+        ("words", "numbers"),
+        [
+            ("0", [0]),
+            ("0-3", [0, 1, 2, 3]),
+            ("3, 0-1", [0, 1, 3]),
+            ("2,2,1-3", [1, 2, 3]),
+            (" 1 - 2 , 3 ", [1, 2, 3]),
+            ("3-3", [3]),
+            ("003", [3]),
+        ],
+    )
+    def test_words_are_read(self, words: str, numbers: list[int]) -> None:
+        assert parse_shards(make_spec(), words) == numbers
+
+    @pytest.mark.parametrize("words", ["", " ", "all", "1;2", "1,", ",1", "1-", "-1", "1--2", "1.5", "1 2", "0x1"])
+    def test_other_words_are_refused(self, words: str) -> None:
+        with pytest.raises(PlanError, match=r"is not a list of shard numbers; write for example 0-3, 7"):
+            parse_shards(make_spec(), words)
+
+    def test_a_backward_range_is_refused_with_the_forward_one(self) -> None:
+        with pytest.raises(PlanError, match=r"'3-1' runs backwards; write 1-3"):
+            parse_shards(make_spec(), "0, 3-1")
+
+    def test_a_shard_past_the_end_is_refused_before_the_range_is_built(self) -> None:
+        with pytest.raises(PlanError, match="no shard 999999999999; its shards are 0 to 3"):
+            parse_shards(make_spec(), "0-999999999999")
+
+    @pytest.mark.parametrize(
+        ("numbers", "words"),
+        [([0], "0"), ([0, 1], "0-1"), ([3, 1, 2, 7], "1-3, 7"), ([5, 5, 3], "3, 5"), ([], "")],
+    )
+    def test_numbers_are_written_in_the_fewest_words(self, numbers: list[int], words: str) -> None:
+        assert format_shards(numbers) == words
+
+    def test_what_is_written_is_read_back(self) -> None:
+        spec = make_spec(target_phrases=60 * 12)
+        for pattern in range(1, 2**12):
+            numbers = [shard for shard in range(12) if pattern >> shard & 1]
+            assert parse_shards(spec, format_shards(numbers)) == numbers
