@@ -1,0 +1,145 @@
+"""The suite: checks asked as a Great Expectations suite over pandas, and its results in plain words.
+
+Great Expectations takes 3 s and 200 MB to import, so it is imported when a suite runs and not before.
+"""
+
+import math
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from phrasemill.gate.checks import Check
+from phrasemill.gate.metrics import Figures
+from phrasemill.gate.verdict import EXAMPLES_SHOWN, Expectation
+from phrasemill.rules import text_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Great Expectations keeps its current context in a global: one suite at a time in a process.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def run_suite(checks: list[Check], rows: pa.Table, *, figures: Figures) -> list[Expectation]:
+    """Ask all checks of a shard's rows and figures; the answers come in their order."""
+    import pandas as pd  # noqa: PLC0415
+
+    frames = {"rows": _rows_frame(rows), "figures": pd.DataFrame([figures.metrics])}
+    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="phrasemill-gate-") as scratch:
+        results = _validate(checks, frames, scratch=scratch)
+    return [_expectation(check, result, figures=figures) for check, result in zip(checks, results, strict=True)]
+
+
+def _rows_frame(rows: pa.Table) -> "pd.DataFrame":
+    """Rows as pandas, each text's true hash and length beside them; slots only tell whether they are there."""
+    texts = rows.column("text").combine_chunks()
+    slots = rows.column("slots").combine_chunks()
+    true_hashes = (text_hash(text) for text in texts.fill_null("").to_pylist())
+    columns = {name: rows.column(name) for name in rows.column_names}
+    columns |= {name: columns[name].cast(pa.string()) for name in ("template", "lang")}
+    columns["slots"] = pc.if_else(slots.is_valid(), 1, None)
+    columns["true_hash"] = pa.array(np.fromiter(true_hashes, np.uint64, len(texts)))
+    columns["true_chars"] = pc.utf8_length(texts)
+    return pa.table(columns).to_pandas()
+
+
+def _validate(checks: list[Check], frames: "dict[str, pd.DataFrame]", *, scratch: str) -> list[dict[str, Any]]:
+    """Great Expectations' own results, as JSON, in the order of the checks.
+
+    Args:
+        checks: what to ask.
+        frames: what to ask it of.
+        scratch: an empty directory of this call alone; stores shared by two writers corrupt each other.
+    """
+    import great_expectations as gx  # noqa: PLC0415
+    from great_expectations import expectations as gxe  # noqa: PLC0415
+    from great_expectations.data_context.types.base import (  # noqa: PLC0415
+        DataContextConfig,
+        FilesystemStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    context = gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=FilesystemStoreBackendDefaults(root_directory=scratch),
+            progress_bars=ProgressBarsConfig(globally=False),
+        ),
+    )
+    source = context.data_sources.add_pandas("shard")
+    results: dict[int, dict[str, Any]] = {}
+    for name, frame in frames.items():
+        suite = gx.ExpectationSuite(name=name)
+        for number, check in enumerate(checks):
+            if check.frame == name:
+                ask = getattr(gxe, check.expectation)
+                suite.add_expectation(ask(**check.arguments, severity=check.severity, meta={"check": number}))
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
+        outcome = context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": frame}, result_format=_result_format(name)
+        )
+        for result in outcome.to_json_dict()["results"]:  # type: ignore[no-untyped-call]
+            results[result["expectation_config"]["meta"]["check"]] = result
+    return [results[number] for number in range(len(checks))]
+
+
+def _result_format(frame: str) -> dict[str, Any]:
+    ids = {"unexpected_index_column_names": ["phrase_id"]} if frame == "rows" else {}
+    return {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES_SHOWN, **ids}
+
+
+def _expectation(check: Check, answer: dict[str, Any], *, figures: Figures) -> Expectation:
+    result = answer["result"]
+    observed, value = _observed(check, answer, figures=figures)
+    return Expectation(
+        name=check.name,
+        kind=answer["expectation_config"]["type"],
+        column=check.column,
+        observed=observed,
+        value=value,
+        limit=check.limit,
+        chance=check.chance,
+        severity=check.severity,
+        passed=answer["success"],
+        examples=_phrase_ids(result) if check.frame == "rows" else (),
+    )
+
+
+def _observed(check: Check, answer: dict[str, Any], *, figures: Figures) -> tuple[str, float | None]:
+    """What was found, in words and as a number."""
+    result = answer["result"]
+    if problem := _exception(answer["exception_info"]):
+        return f"could not be computed: {problem}", None
+    if check.frame == "figures":
+        value = figures.metrics[check.arguments["column"]]
+        return check.format(value) + check.note, value
+    if "observed_value" in result:
+        value = result["observed_value"]
+        if value is None or math.isnan(value):
+            return "nothing", None
+        return check.format(value) + check.note, float(value)
+    breaking = result["unexpected_count"]
+    words = f"{breaking or 'none'} of {result['element_count']} {check.breach}"
+    if breaking and check.breach in {"outside", "other"}:
+        words += ", such as " + ", ".join(str(value)[:20] for value in result["partial_unexpected_list"])
+    return words, float(breaking)
+
+
+def _exception(info: dict[str, Any]) -> str | None:
+    """The first exception that an expectation met; None if it met none."""
+    nested = [entry for entry in info.values() if isinstance(entry, dict)]
+    for entry in nested or [info]:
+        if entry.get("raised_exception"):
+            return str(entry.get("exception_message"))
+    return None
+
+
+def _phrase_ids(result: dict[str, Any]) -> tuple[int, ...]:
+    found = (row.get("phrase_id") for row in result.get("partial_unexpected_index_list") or [])
+    ids = dict.fromkeys(int(one) for one in found if one is not None and not math.isnan(one))
+    return tuple(ids)[:EXAMPLES_SHOWN]
