@@ -1,0 +1,1 @@
+"""Where phrasemill meets Airflow: connection type, task functions, Dags. Nothing else here imports Airflow."""

@@ -1,0 +1,73 @@
+"""The bodies of a corpus Dag's tasks: short calls into `phrasemill.steps`."""
+
+import logging
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from phrasemill import steps
+from phrasemill.airflow.metrics import ProgressMetrics
+from phrasemill.airflow.night import night_of_run
+from phrasemill.airflow.workplace import clear_errors, workplace
+from phrasemill.closing import close_night as close_night_of
+from phrasemill.errors import PlanError
+
+log = logging.getLogger(__name__)
+
+NIGHT = "night"
+
+
+def preflight(corpus: str) -> dict[str, Any]:
+    """Check corpus file, engines and bucket; fails in seconds with what to do."""
+    with clear_errors():
+        found = steps.preflight(workplace(corpus, _run_id(), engines=True))
+    log.info("ready: %s", ", ".join(f"{what} {state}" for what, state in found.items()))
+    return found
+
+
+def plan(corpus: str) -> list[dict[str, Any]]:
+    """The shards of this run's night that have no manifest yet; the night itself goes to XCom key `night`."""
+    context = get_current_context()
+    run = context["dag_run"]
+    with clear_errors():
+        place = workplace(corpus, _run_id())
+        night = night_of_run(
+            place, params=dict(context["params"]), logical_date=run.logical_date, run_after=run.run_after
+        )
+        todo = steps.plan(place, night.shards)
+    log.info("%s: %d shards, %d to do", night.label, len(night.shards), len(todo))
+    context["ti"].xcom_push(key=NIGHT, value=night.as_dict())
+    return todo
+
+
+def generate(corpus: str, shard: dict[str, Any]) -> dict[str, Any]:
+    """Write one shard's blocks to staging."""
+    with clear_errors():
+        place = workplace(corpus, _run_id(), engines=True)
+        return steps.generate(place, shard["shard"], on_progress=ProgressMetrics())
+
+
+def validate(corpus: str, shard: dict[str, Any]) -> dict[str, Any]:
+    """Pass one staged shard through the gate."""
+    with clear_errors():
+        return steps.validate(workplace(corpus, _run_id()), shard["shard"])
+
+
+def publish(corpus: str, shard: dict[str, Any]) -> dict[str, Any]:
+    """Commit one validated shard."""
+    with clear_errors():
+        return steps.publish(workplace(corpus, _run_id()), shard["shard"])
+
+
+def close_night(corpus: str) -> dict[str, Any]:
+    """Write the night's report; fails while a shard of the night has no manifest."""
+    night = get_current_context()["ti"].xcom_pull(task_ids="plan", key=NIGHT)
+    with clear_errors():
+        if night is None:
+            raise PlanError(f"{corpus}: the night was not planned, so there is nothing to close; see task plan")
+        place = workplace(corpus, _run_id())
+        return close_night_of(place, label=night["label"], night=night["number"], shards=night["shards"])
+
+
+def _run_id() -> str:
+    return str(get_current_context()["run_id"])

@@ -1,0 +1,1 @@
+"""Pages inside Airflow's UI, served by the plugin in plugins/. Every route asks Airflow who may see it."""
