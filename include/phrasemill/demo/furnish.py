@@ -1,0 +1,58 @@
+"""What a night needs besides running parts: the pool, the two connections, the bucket and the parsed Dag."""
+
+import time
+
+from phrasemill.demo.airflow_api import AirflowApi
+from phrasemill.demo.errors import DemoError
+from phrasemill.demo.keys import Keys
+from phrasemill.demo.layout import MODEL, REGION, Layout
+from phrasemill.spec import CorpusSpec
+
+# As in phrasemill.airflow.corpus_dag, which cannot be imported without Airflow.
+CORPUS_DAG = "corpus_"
+POOL = "engines"
+POOL_SLOTS = 2
+"""Shards that share the demo's one engine: while one waits for its last phrases, the other keeps it busy."""
+PARSE_PATIENCE_S = 120.0
+
+
+def furnish(api: AirflowApi, layout: Layout, keys: Keys, spec: CorpusSpec) -> None:
+    """Make pool and connections, or bring them up to date."""
+    api.set_pool(POOL, POOL_SLOTS, "Shards that the engines write at the same time")
+    api.set_connection(
+        spec.engines.connection,
+        "vllm",
+        description="The demo's vLLM engine",
+        extra={"urls": layout.url("engine"), "model": MODEL},
+    )
+    api.set_connection(
+        spec.storage.connection,
+        "aws",
+        description="The demo's S3 server",
+        login=keys.s3_access_key,
+        password=keys.s3_secret_key,
+        extra={"endpoint_url": layout.url("s3"), "region_name": REGION},
+    )
+
+
+def await_dag(api: AirflowApi, spec: CorpusSpec) -> str:
+    """Wait until Airflow has parsed the corpus's Dag and let its runs run; returns its id.
+
+    Raises:
+        DemoError: a Dag file has errors, or the Dag does not appear in time.
+    """
+    dag_id = f"{CORPUS_DAG}{spec.name}"
+    deadline = time.monotonic() + PARSE_PATIENCE_S
+    asked = False
+    while not (dag := api.dag(dag_id)) or dag["is_stale"]:
+        if errors := api.import_errors():
+            raise DemoError(f"Airflow cannot read its Dags: {errors[0]}")
+        if time.monotonic() > deadline:
+            raise DemoError(f"Airflow has not parsed Dag {dag_id} after {PARSE_PATIENCE_S:.0f} s; see make status")
+        siblings = [other for other in api.dags() if other["dag_id"].startswith(CORPUS_DAG)]
+        if siblings and not asked:  # the file is parsed once a minute, and a new corpus should not wait for that
+            api.parse_again(siblings[0]["file_token"])
+            asked = True
+        time.sleep(0.5)
+    api.unpause(dag_id)
+    return dag_id

@@ -1,0 +1,189 @@
+"""Starts, finds and ends the processes of parts. Only a process that this module started is ever ended.
+
+A pid file names the process by pid and start time, since a pid alone is soon another program's. Every part leads
+a process group and a session of its own, and what it starts in turn is ended with it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from phrasemill.demo.errors import PartFailed, PortTaken
+from phrasemill.demo.layout import HOST, Layout, port_variable
+from phrasemill.demo.part import Part
+from phrasemill.demo.ports import holder_of, is_free
+
+GRACE_S = 8.0
+"""Between asking a process to end and ending it. Asked once, Airflow's scheduler may wait for ever."""
+OWNER_VARIABLE = "PHRASEMILL_PART_OF"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a pid file holds."""
+
+    pid: int
+    started: float
+    recipe: str
+
+
+class PartProcess:
+    """The process of one part under one layout."""
+
+    def __init__(self, layout: Layout, part: Part) -> None:
+        self.layout = layout
+        self.part = part
+        self.pid_file = layout.state / "run" / f"{part.name}.json"
+        self.log = layout.logs / f"{part.name}.log"
+
+    def find(self) -> psutil.Process | None:
+        """The live process that the pid file names, or None."""
+        footprint = self._footprint()
+        if footprint is None:
+            return None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(footprint.pid)
+            # Start times are kept in clock ticks of 10 ms; a pid cannot come round again within two of them.
+            same = abs(process.create_time() - footprint.started) < 0.02
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+    def up(self) -> str:
+        """Have the part running and healthy; returns `reused` or `started`.
+
+        Raises:
+            PortTaken: another program listens on its port.
+            PartFailed: it ended, or was not healthy within its patience.
+        """
+        with self._alone():
+            process = self.find()
+            if process and self._is_current():
+                self._wait(process)
+                return "reused"
+            if process:
+                self.down()
+            self.check_port()
+            self._wait(self._start())
+            return "started"
+
+    def check_port(self) -> None:
+        """Refuse a port that a program other than this part holds.
+
+        Raises:
+            PortTaken: saying which program, and how to use another port.
+        """
+        if self.part.server is None or self.find():
+            return
+        port = self.layout.ports[self.part.server]
+        if not is_free(HOST, port):
+            raise PortTaken(
+                f"port {port} is held by {holder_of(port)} and {self.part.title} needs it; end that program, or "
+                f"choose another port: {port_variable(self.part.server)}={port + 1} make demo"
+            )
+
+    def down(self) -> bool:
+        """End the process and all it started; False if it did not run."""
+        footprint = self._footprint()
+        process = self.find()
+        family = self._family(footprint, process)
+        if process:
+            _end([process])
+        _end(family)
+        self.pid_file.unlink(missing_ok=True)
+        return bool(process or family)
+
+    def _start(self) -> psutil.Process:
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        owner = {OWNER_VARIABLE: str(self.layout.state)}
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603  (our own command, no shell)
+                self.part.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.layout.state,
+                env=self.part.full_environment() | owner,
+                start_new_session=True,
+            )
+        process = psutil.Process(child.pid)
+        footprint = Footprint(child.pid, process.create_time(), self.part.recipe())
+        partial = self.pid_file.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(footprint)), encoding="utf-8")
+        partial.replace(self.pid_file)
+        return process
+
+    def _wait(self, process: psutil.Process) -> None:
+        begun = time.monotonic()
+        while True:
+            waited = time.monotonic() - begun
+            if self.find() != process:
+                self.down()
+                raise PartFailed(f"{self.part.title} ended {waited:.0f} s after its start; {self._last_words()}")
+            if self.part.healthy():
+                return
+            if waited > self.part.patience_s:
+                self.down()
+                raise PartFailed(f"{self.part.title} was not ready after {waited:.0f} s; {self._last_words()}")
+            time.sleep(0.25)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
+        said = [line.strip() for line in lines if line.strip()]
+        blamed = [line for line in said if "Error" in line] or said
+        quoted = f"it said: {blamed[-1][:200]} " if blamed else ""
+        return f"{quoted}- its log: {self.layout.shown(self.log)}"
+
+    def _family(self, footprint: Footprint | None, process: psutil.Process | None) -> list[psutil.Process]:
+        """Descendants, and whoever is left of the group; of a dead leader's group only bearers of our mark."""
+        if footprint is None:
+            return []
+        family = process.children(recursive=True) if process else []
+        for other in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if other.pid != footprint.pid and os.getpgid(other.pid) == footprint.pid and self._is_ours(other):
+                    family.append(other)
+        return list(dict.fromkeys(family))
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        return process.environ().get(OWNER_VARIABLE) == str(self.layout.state)
+
+    def _footprint(self) -> Footprint | None:
+        try:
+            return Footprint(**json.loads(self.pid_file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _is_current(self) -> bool:
+        footprint = self._footprint()
+        return footprint is not None and footprint.recipe == self.part.recipe()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One `up` of a part at a time, so that two demos started together share one server."""
+        path: Path = self.pid_file.with_suffix(".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Ask, ask again (vLLM and Airflow leave at once when asked twice), then kill."""
+    for sign in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(sign)
+        _, processes = psutil.wait_procs(processes, timeout=GRACE_S / 2)
+        if not processes:
+            return

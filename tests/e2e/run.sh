@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The demo as `make demo` runs it, on a state folder and ports of its own, then what it left is looked at.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+export PHRASEMILL_STATE=.phrasemill/e2e
+ports=(PHRASEMILL_S3_PORT PHRASEMILL_ENGINE_PORT PHRASEMILL_AIRFLOW_PORT)
+read -r -a free < <(.venvs/dev/bin/python tests/e2e/free_ports.py ${#ports[@]})
+for number in "${!ports[@]}"; do export "${ports[number]}=${free[number]}"; done
+
+finish() {
+    status=$?
+    if [ "$status" != 0 ] && [ -n "${CI:-}" ]; then tail -n 25 "$PHRASEMILL_STATE"/logs/*.log >&2 || true; fi
+    mkdir -p "$PHRASEMILL_STATE/logs"
+    make down >"$PHRASEMILL_STATE/logs/down.log" 2>&1 || cat "$PHRASEMILL_STATE/logs/down.log" >&2
+    exit "$status"
+}
+trap finish EXIT
+
+if [ -d "$PHRASEMILL_STATE" ]; then make reset >/dev/null; fi # what an interrupted run left
+make demo
+.venvs/dev/bin/python -m pytest -m e2e tests/e2e
