@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Figures are CPU seconds and ratios of one run, so that a shared machine can take them."""

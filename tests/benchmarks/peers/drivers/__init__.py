@@ -1,0 +1,1 @@
+"""One small driver a tool, each run by the tool's own environment. Only `task` is common to them."""
