@@ -90,7 +90,7 @@ def _notes(found: dict[str, Any]) -> str:
     if speed := found.get("speed"):
         storage = speed["storage_cpu_s"]
         notes.append(f"{speed['answered']:,} phrases in the long run")
-        if storage >= 1:
+        if storage >= 0.1:
             notes.append(f"the S3 server used {storage:.1f} CPU-seconds more, which are not counted as the client's")
     if (crash := found.get("crash")) and crash["rerun"] != "done":
         notes.append(f"the rerun {crash['rerun']}")
