@@ -1,18 +1,17 @@
 """Closing a night: its report in the bucket, and an error while a shard of it has no manifest."""
 
 import datetime as dt
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from phrasemill.errors import NightIncomplete
 from phrasemill.manifest import Totals
-from phrasemill.overview import sample_rows
+from phrasemill.overview import draw_rows
 from phrasemill.planning import format_shards
 from phrasemill.report import NightSummary, render_report, summarise_night
 from phrasemill.steps import Workplace
-from phrasemill.store.quarantine import Quarantined, quarantined
+from phrasemill.store.quarantine import quarantined
 
 SAMPLE_PHRASES = 30
 
@@ -34,9 +33,10 @@ def night_report(place: Workplace, *, label: str, night: int | None, shards: Seq
     """Sum up some shards; `label` and `night` name the night in the report."""
     store, spec = place.store, place.spec
     everything = store.manifests(store.committed())
-    manifests = [manifest for manifest in everything if manifest.shard in set(shards)]
-    missing = sorted(set(shards) - {manifest.shard for manifest in manifests})
-    held = [item for item in quarantined(store) if item.shard in set(shards)]
+    planned = set(shards)
+    manifests = [manifest for manifest in everything if manifest.shard in planned]
+    missing = sorted(planned - {manifest.shard for manifest in manifests})
+    held = [item for item in quarantined(store) if item.shard in planned]
     summary = summarise_night(
         spec,
         manifests,
@@ -46,12 +46,11 @@ def night_report(place: Workplace, *, label: str, night: int | None, shards: Seq
         run_id=place.run_id,
         planned=shards,
         missing=missing,
-        quarantined=[_held(place, item) for item in held],
+        quarantined=[asdict(item) for item in held],
         committed=Totals.of(everything),
         now=dt.datetime.now(dt.UTC),
     )
-    numbers = [manifest.shard for manifest in manifests]
-    sample = sample_rows(store, SAMPLE_PHRASES, shards=numbers) if numbers else []
+    sample = draw_rows(store, manifests, SAMPLE_PHRASES) if manifests else []
     return NightReport(summary, render_report(summary, sample=sample))
 
 
@@ -72,9 +71,3 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
             f"{format_shards(list(report.summary.missing))}, or run a backfill of failed runs. Report: {address}"
         )
     return {"report": address, "shards": len(shards), "phrases": report.summary.phrases}
-
-
-def _held(place: Workplace, item: Quarantined) -> dict[str, Any]:
-    content = place.store.bucket.get(item.key) or b"{}"
-    verdict = json.loads(content).get("verdict")
-    return {"shard": item.shard, "run": item.run, "reason": item.reason, "verdict": verdict}

@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -86,7 +87,12 @@ def parse_corpus(text: str, *, source: str) -> CorpusSpec:
 
 def dump_corpus(spec: CorpusSpec) -> str:
     """The YAML of a spec, every field written out; `parse_corpus` reads it back."""
-    return yaml.safe_dump(spec.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=100)
+    return dump_document(spec.model_dump(mode="json"))
+
+
+def dump_document(document: dict[str, Any]) -> str:
+    """The YAML of the fields of a corpus, as they are."""
+    return yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=100)
 
 
 def _parse(text: str, *, source: str, file_name: str | None) -> CorpusSpec:

@@ -6,6 +6,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+REFUSED, ENGINE_ERROR = "refused_by_engine", "engine_error"
+ENGINE_REASONS = {
+    REFUSED: "an engine refused the prompt",
+    ENGINE_ERROR: "engines failed on the prompt again and again",
+}
+"""Reject reasons beside those of the rules, with their meaning."""
 EXAMPLES_KEPT = 20  # of each reject reason
 
 

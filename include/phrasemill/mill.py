@@ -18,7 +18,7 @@ from phrasemill.engines.engine import Answers, Engine
 from phrasemill.engines.http import BadPrompt, EngineFault
 from phrasemill.engines.pool import EnginePool
 from phrasemill.errors import PhrasemillError, ShardHopeless
-from phrasemill.facts import Facts
+from phrasemill.facts import ENGINE_ERROR, REFUSED, Facts
 from phrasemill.planning import Block, Shard, blocks_of
 from phrasemill.progress import Progress, Speedometer
 from phrasemill.prompts import PromptBook
@@ -29,7 +29,7 @@ from phrasemill.spec import CorpusSpec
 HOPELESS_AFTER, HOPELESS_SHARE = 300, 0.9
 FAULTS_OF_A_LIST = 3  # then it is halved; a single prompt is then rejected and asked otherwise
 SAVES_AT_ONCE = 4  # a slow bucket holds generation back instead of filling memory
-REFUSED, ENGINE_ERROR, DUPLICATE, ECHO = "refused_by_engine", "engine_error", "duplicate", "echo"
+DUPLICATE, ECHO = "duplicate", "echo"  # rules that need the shard and the prompt, not the answer alone
 
 
 class Mill:

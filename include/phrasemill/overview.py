@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,7 +50,8 @@ def overview(store: CorpusStore) -> Overview:
     """
     committed = store.committed()
     totals = Totals.of(store.manifests(committed))
-    held = {item.shard: item for item in quarantined(store) if item.shard not in set(committed)}
+    done = set(committed)
+    held = {item.shard: item for item in quarantined(store) if item.shard not in done}
     return Overview(
         corpus=store.spec.name,
         fingerprint=store.fingerprint,
@@ -60,26 +62,39 @@ def overview(store: CorpusStore) -> Overview:
         phrases=totals.phrases,
         chars=totals.chars,
         text_bytes=totals.bytes,
-        missing=sorted(set(range(store.spec.shard_count)) - set(committed)),
+        missing=sorted(set(range(store.spec.shard_count)) - done),
         quarantined=[
             HeldShard(shard=item.shard, at=item.at, reason=item.reason, key=item.key) for item in held.values()
         ],
     )
 
 
-def sample_rows(
-    store: CorpusStore, n: int, *, seed: int | None = None, shards: list[int] | None = None
-) -> list[dict[str, Any]]:
-    """Random committed rows as dicts, n of them or all there are; `shards` restricts where they come from.
+def sample_rows(store: CorpusStore, n: int, *, seed: int | None = None) -> list[dict[str, Any]]:
+    """Random committed rows as dicts, n of them or all there are.
 
     Raises:
         StoreError: a shard's data is gone, or nothing is committed.
     """
-    chooser = random.Random(seed)  # noqa: S311
-    numbers = store.committed() if shards is None else shards
+    numbers = store.committed()
     if not numbers:
         raise StoreError(f"{store.spec.name}: no shard is committed yet; run one first")
-    manifests = store.manifests(sorted(chooser.sample(numbers, min(len(numbers), SHARDS_SAMPLED))))
+    chooser = random.Random(seed)  # noqa: S311
+    chosen = sorted(chooser.sample(numbers, min(len(numbers), SHARDS_SAMPLED)))
+    return _draw(store, store.manifests(chosen), n, chooser)
+
+
+def draw_rows(store: CorpusStore, manifests: Sequence[Manifest], n: int) -> list[dict[str, Any]]:
+    """Random rows of these shards as dicts, n of them or all there are.
+
+    Raises:
+        StoreError: a shard's data is gone.
+    """
+    chooser = random.Random()  # noqa: S311
+    chosen = chooser.sample(manifests, min(len(manifests), SHARDS_SAMPLED))
+    return _draw(store, sorted(chosen, key=lambda manifest: manifest.shard), n, chooser)
+
+
+def _draw(store: CorpusStore, manifests: Sequence[Manifest], n: int, chooser: random.Random) -> list[dict[str, Any]]:
     drawn = Counter(chooser.choices(range(len(manifests)), k=n))
     tables = in_parallel(lambda index: _rows(store, manifests[index]), sorted(drawn))
     rows: list[dict[str, Any]] = []

@@ -17,6 +17,8 @@ from phrasemill.fields import BucketName, Name, Prefix, Share, StrictModel, Text
 from phrasemill.mistakes import Mistakes
 from phrasemill.templates import Prompts
 
+CORPUS_DAG = "corpus_"  # a Dag id, and an asset's name, is this and the corpus's name
+ENGINES_POOL = "engines"  # the Airflow pool whose slots are the shards that share the engines
 MAX_SHARDS_A_NIGHT = 1024  # Airflow's max_map_length
 MAX_SHARDS = 100_000  # a shard's number has five digits in keys and labels
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from phrasemill.engines.check import check_engines
 from phrasemill.engines.pool import EnginePool, Patience
 from phrasemill.errors import GateFailed, StagingIncomplete
+from phrasemill.facts import Facts
 from phrasemill.manifest import Manifest
 from phrasemill.mill import Mill
 from phrasemill.planning import Shard, shard_of
@@ -108,7 +109,7 @@ def generate(
     staging = ShardStaging(place.store, shard)
     begin = first_attempt(place.store, shard)
 
-    async def grind() -> Any:  # noqa: ANN401
+    async def grind() -> Facts:
         pool = EnginePool(place.engine_urls, place.spec, api_key=place.api_key, patience=place.patience)
         async with pool:
             mill = Mill(

@@ -11,13 +11,11 @@ from phrasemill.airflow import tasks
 from phrasemill.corpus_file import corpus_files, load_corpus
 from phrasemill.errors import SpecError
 from phrasemill.planning import nights_needed
-from phrasemill.spec import MAX_SHARDS_A_NIGHT, CorpusSpec
+from phrasemill.spec import CORPUS_DAG, ENGINES_POOL, MAX_SHARDS_A_NIGHT, CorpusSpec
 from phrasemill.store.keys import Keys
 
 log = logging.getLogger(__name__)
 
-CORPUS_DAG = "corpus_"  # a Dag id is this and the corpus's name
-ENGINES_POOL = "engines"
 SHARD_LABEL = "{{ task.op_kwargs['shard']['label'] }}"
 
 
@@ -44,7 +42,7 @@ def corpus_asset(spec: CorpusSpec) -> Asset:
 
     It has a name only: Airflow refuses a task whose asset's address has changed, and buckets do change.
     """
-    return Asset(name=f"corpus_{spec.name}")
+    return Asset(name=f"{CORPUS_DAG}{spec.name}")
 
 
 def corpus_dag(spec: CorpusSpec) -> DAG:

@@ -17,10 +17,6 @@ class Night:
     number: int | None
     shards: list[int]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For XCom."""
-        return {"label": self.label, "number": self.number, "shards": self.shards}
-
 
 def night_of_run(
     place: Workplace, *, params: dict[str, Any], logical_date: dt.datetime | None, run_after: dt.datetime

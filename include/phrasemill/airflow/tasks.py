@@ -1,6 +1,7 @@
 """The bodies of a corpus Dag's tasks: short calls into `phrasemill.steps`."""
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -36,7 +37,7 @@ def plan(corpus: str) -> list[dict[str, Any]]:
         )
         todo = steps.plan(place, night.shards)
     log.info("%s: %d shards, %d to do", night.label, len(night.shards), len(todo))
-    context["ti"].xcom_push(key=NIGHT, value=night.as_dict())
+    context["ti"].xcom_push(key=NIGHT, value=asdict(night))
     return todo
 
 

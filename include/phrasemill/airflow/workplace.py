@@ -48,10 +48,9 @@ def corpus_store(spec: CorpusSpec) -> CorpusStore:
 
     What the connection sets in config_kwargs wins over our own client settings.
     """
-    own = S3Hook(aws_conn_id=spec.storage.connection).config
-    config = client_config().merge(own) if own else client_config()
-    hook = S3Hook(aws_conn_id=spec.storage.connection, config=config)
-    return CorpusStore(Bucket(hook.get_conn(), spec.storage.bucket), spec)
+    hook = S3Hook(aws_conn_id=spec.storage.connection)
+    config = client_config().merge(hook.config) if hook.config else client_config()
+    return CorpusStore(Bucket(hook.get_client_type(config=config), spec.storage.bucket), spec)
 
 
 @contextmanager

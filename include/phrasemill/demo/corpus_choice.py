@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from phrasemill.corpus_file import dump_corpus, load_corpus, parse_corpus
+from phrasemill.corpus_file import dump_corpus, dump_document, load_corpus, parse_corpus
 from phrasemill.demo.errors import DemoOptionError
 from phrasemill.demo.layout import BUCKET, MODEL, Layout
 from phrasemill.spec import MAX_SHARDS_A_NIGHT, CorpusSpec
@@ -75,8 +75,7 @@ def derived(spec: CorpusSpec, *, phrases: int, shards: int) -> CorpusSpec:
     document["schedule"] |= {"cron": None, "shards_per_night": shards, "catchup": False}
     document["storage"] |= {"bucket": BUCKET, "connection": "phrasemill_s3"}
     document["engines"] |= {"connection": "phrasemill_engines"}
-    sized = CorpusSpec.model_validate(document)
-    return parse_corpus(dump_corpus(sized), source=f"{sized.name}.yaml")
+    return parse_corpus(dump_document(document), source=f"{document['name']}.yaml")
 
 
 def block_size(shard_phrases: int) -> int:

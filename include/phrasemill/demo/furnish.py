@@ -6,11 +6,8 @@ from phrasemill.demo.airflow_api import AirflowApi
 from phrasemill.demo.errors import DemoError
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import MODEL, REGION, Layout
-from phrasemill.spec import CorpusSpec
+from phrasemill.spec import CORPUS_DAG, ENGINES_POOL, CorpusSpec
 
-# As in phrasemill.airflow.corpus_dag, which cannot be imported without Airflow.
-CORPUS_DAG = "corpus_"
-POOL = "engines"
 POOL_SLOTS = 2
 """Shards that share the demo's one engine: while one waits for its last phrases, the other keeps it busy."""
 PARSE_PATIENCE_S = 120.0
@@ -18,7 +15,7 @@ PARSE_PATIENCE_S = 120.0
 
 def furnish(api: AirflowApi, layout: Layout, keys: Keys, spec: CorpusSpec) -> None:
     """Make pool and connections, or bring them up to date."""
-    api.set_pool(POOL, POOL_SLOTS, "Shards that the engines write at the same time")
+    api.set_pool(ENGINES_POOL, POOL_SLOTS, "Shards that the engines write at the same time")
     api.set_connection(
         spec.engines.connection,
         "vllm",

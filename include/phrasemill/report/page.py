@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from phrasemill.facts import ENGINE_REASONS
 from phrasemill.planning import format_shards
 from phrasemill.report.summary import NightSummary
 from phrasemill.rules import BROKEN, REASONS
@@ -23,10 +24,7 @@ MAX_SHOWN_CHARS = 1000  # a 10 kB word tells no more than its head
 MAX_BARS = 40
 DASH, NO_BREAK = "–", "\u00a0"
 UNITS = ("kB", "MB", "GB", "TB")
-MEANINGS = REASONS | {
-    "refused_by_engine": "an engine refused the prompt",
-    "engine_error": "engines failed on the prompt again and again",
-}
+MEANINGS = REASONS | ENGINE_REASONS
 
 
 class Figure(NamedTuple):

@@ -28,6 +28,8 @@ class Quarantined:
     next_attempt: int
     """Above every attempt of its rows: the shard's next generation begins here."""
     key: str
+    verdict: dict[str, Any] | None
+    """The gate's verdict as JSON, where the record has it."""
 
 
 def quarantine_shard(
@@ -83,6 +85,7 @@ def quarantined(store: CorpusStore, shard: Shard | None = None) -> list[Quaranti
                 at=str(record["at"]),
                 next_attempt=int(record["next_attempt"]),
                 key=key,
+                verdict=record.get("verdict"),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(

@@ -10,11 +10,11 @@ from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, Path
 from fastapi.responses import HTMLResponse
 
-from phrasemill.airflow.corpus_dag import CORPUS_DAG
 from phrasemill.airflow.tasks import NIGHT
 from phrasemill.airflow.workplace import corpus_store
 from phrasemill.corpus_file import find_corpus, load_corpus
 from phrasemill.errors import PhrasemillError
+from phrasemill.spec import CORPUS_DAG
 
 URL_PREFIX = "/phrasemill"
 # The report is our own page with generated text in it: escaped, and allowed to run or load nothing.
