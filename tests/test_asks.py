@@ -28,6 +28,7 @@ def queue_of(
         first_attempt=first_attempt,
         list_size=list_size,
         n=spec.sampling.n,
+        entries=spec.sampling.phrases_per_prompt,
     )
 
 
@@ -40,7 +41,7 @@ class TestFreshIds:
     def test_all_ids_of_the_blocks_come_once_and_in_order(self) -> None:
         lists = list(drain(queue_of(quick_spec())))
         assert [phrase_id for asks in lists for phrase_id in asks.ids] == list(range(240))
-        assert {len(asks) for asks in lists} == {16}
+        assert {len(asks.ids) for asks in lists} == {16}
         assert {attempt for asks in lists for attempt in asks.attempts} == {0}
 
     def test_only_missing_blocks_are_asked_for(self) -> None:
@@ -81,7 +82,7 @@ class TestSamples:
         for asks in lists:
             assert len(asks.ids) == len(asks.prompts) * asks.n == len(asks.prompts) * n
             assert asks.prompts == [PromptBook(spec).prompt(phrase_id).text for phrase_id in asks.ids[::n]]
-            assert len(asks) <= max(list_size, n)
+            assert asks.answers == len(asks.ids) <= max(list_size, n)
 
     def test_the_halves_of_a_list_keep_prompts_and_samples_together(self) -> None:
         asks = AskList(list(range(100, 112)), [0] * 12, ["a", "b", "c"], n=4, faults=2)
@@ -94,6 +95,42 @@ class TestSamples:
             AskList([8], [3], ["a"]),
             AskList([9], [4], ["a"]),
         ]
+
+
+class TestListsOfPhrases:
+    @pytest.mark.parametrize(("n", "entries", "list_size"), [(1, 4, 16), (2, 5, 16), (4, 2, 3)])
+    def test_a_prompt_stands_for_its_samples_and_their_entries(self, n: int, entries: int, list_size: int) -> None:
+        spec = quick_spec(sampling={"n": n, "phrases_per_prompt": entries})
+        lists = list(drain(queue_of(spec, list_size=list_size)))
+        assert [phrase_id for asks in lists for phrase_id in asks.ids] == list(range(240))
+        book = PromptBook(spec)
+        for asks in lists:
+            assert len(asks.ids) == asks.answers * entries == len(asks.prompts) * n * entries
+            assert asks.answers <= max(list_size, n)
+            expected = [book.prompt(phrase_id).text for phrase_id in asks.ids]
+            assert [asks.prompt_of(position) for position in range(len(asks.ids))] == expected
+
+    def test_halves_keep_an_answers_entries_together(self) -> None:
+        asks = AskList(list(range(12)), [0] * 12, ["a", "b"], n=2, entries=3)
+        first, second = asks.halves()
+        assert (first.ids, first.prompts, second.ids, second.prompts) == ([*range(6)], ["a"], [*range(6, 12)], ["b"])
+        assert first.halves() == [
+            AskList([0, 1, 2], [0] * 3, ["a"], entries=3),
+            AskList([3, 4, 5], [0] * 3, ["a"], entries=3),
+        ]
+
+    def test_some_answers_alone_keep_their_prompt_and_all_their_entries(self) -> None:
+        asks = AskList(list(range(12)), [0] * 12, ["a", "b"], n=2, entries=3, faults=1)
+        assert asks.only([1, 2]) == AskList([*range(3, 9)], [0] * 6, ["a", "b"], entries=3, faults=1)
+
+    def test_re_asks_are_for_one_phrase_each(self) -> None:
+        spec = quick_spec(sampling={"phrases_per_prompt": 4})
+        queue = queue_of(spec, blocks=[])
+        queue.ask_again(8, 1)
+        asks = queue.take()
+        assert asks is not None
+        assert (asks.entries, asks.prompts) == (1, [PromptBook(spec).prompt(8, 1).text])
+        assert "numbered list" not in asks.prompts[0]
 
 
 class TestReturnedLists:

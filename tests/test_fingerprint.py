@@ -20,6 +20,7 @@ DECIDING = {
     "sampling.top_p": {"sampling": {"top_p": 0.9}},
     "sampling.max_tokens": {"sampling": {"max_tokens": 48}},
     "sampling.n": {"sampling": {"n": 2}},
+    "sampling.phrases_per_prompt": {"sampling": {"phrases_per_prompt": 2}},
     "prompts.system": {"prompts": {"system": "You write poems."}},
     "prompts.scene_phrases": {"prompts": {"scene_phrases": 10}},
     "prompts.templates[0].text": {

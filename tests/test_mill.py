@@ -91,6 +91,52 @@ class TestExactlyN:
         assert set(ground.attempts) == {5, 6}
 
 
+class TestListsOfPhrases:
+    SPEC = quick_spec(sampling={"phrases_per_prompt": 4})
+
+    def test_one_answer_fills_as_many_ids_as_it_has_entries(self, engine: FakeEngineProcess) -> None:
+        engine.faults(mode="text", text="numbered")
+        ground = grind(self.SPEC, [engine])
+        assert ground.facts.rejects == {}
+        assert engine.state()["phrases"] == 60  # answers
+        bodies = [request["body"] for request in engine.requests()]
+        assert {body["max_tokens"] for body in bodies} == {4 * (self.SPEC.sampling.max_tokens + 4)}
+        slots = ground.staging.rows.column("slots").to_pylist()
+        assert all(slots[group] == slots[group + 3] for group in range(0, 240, 4))
+
+    def test_entries_that_a_list_lacks_are_asked_for_alone(self, engine: FakeEngineProcess) -> None:
+        engine.faults(mode="text", text="numbered_with_a_gap")
+        ground = grind(self.SPEC, [engine])
+        assert ground.facts.rejects == {"unlisted": 60}
+        assert [k for k, attempt in enumerate(ground.attempts) if attempt] == list(range(1, 240, 4))
+
+    def test_answers_that_are_no_lists_are_asked_for_one_phrase_each(self, engine: FakeEngineProcess) -> None:
+        ground = grind(self.SPEC, [engine])
+        assert ground.facts.rejects == {"unlisted": 240}
+        assert set(ground.attempts) == {1}
+
+    def test_an_aborted_answer_is_asked_for_again_with_all_its_entries(self, engine: FakeEngineProcess) -> None:
+        engine.faults(mode="abort", choices=1, count=2)
+        engine.faults(mode="text", text="numbered")
+        ground = grind(self.SPEC, [engine])
+        assert ground.facts.rejects == {}
+        assert set(ground.attempts) == {0}
+
+    def test_a_refused_prompt_gives_all_its_ids_another_one(self, engine: FakeEngineProcess) -> None:
+        bad = PromptBook(self.SPEC).prompt(100).text
+        engine.faults(mode="status", status=400, contains=bad)
+        engine.faults(mode="text", text="numbered")
+        ground = grind(self.SPEC, [engine])
+        assert ground.facts.rejects == {"refused_by_engine": 4}
+        assert [k for k, attempt in enumerate(ground.attempts) if attempt] == [100, 101, 102, 103]
+
+    def test_together_with_samples(self, engine: FakeEngineProcess) -> None:
+        engine.faults(mode="text", text="numbered")
+        spec = quick_spec(sampling={"phrases_per_prompt": 5, "n": 4})
+        assert grind(spec, [engine]).facts.rejects == {}
+        assert engine.state()["prompts"] == 12
+
+
 class TestResume:
     def test_only_missing_blocks_are_asked_for(self, engine: FakeEngineProcess) -> None:
         spec = quick_spec()

@@ -44,6 +44,8 @@ class TestSizes:
     def test_samples_of_a_prompt_lie_in_one_block(self) -> None:
         assert make_spec(sampling={"n": 5}).sampling.n == 5
         assert list(mistakes(sampling={"n": 8})) == ["sampling.n"]
+        assert make_spec(sampling={"n": 5, "phrases_per_prompt": 2}).sampling.group == 10
+        assert list(mistakes(sampling={"n": 5, "phrases_per_prompt": 3})) == ["sampling.phrases_per_prompt"]
 
     def test_shard_numbers_have_five_digits(self) -> None:
         many = {"shard_phrases": 1, "block_phrases": 1}

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,34 +15,53 @@ PAGE_IDS = 2048  # ids rendered at a time: numpy's call costs spread thin, the p
 
 @dataclass(frozen=True, slots=True)
 class AskList:
-    """One request list: `n` answers are asked of each prompt, so ids and attempts are n times as many.
+    """One request list: `n` answers are asked of each prompt, and `entries` phrases in each answer.
 
-    `faults` counts how often an engine answered this list with an error of its own.
+    Ids and attempts are n * entries times as many as prompts. `faults` counts how often an engine answered this
+    list with an error of its own.
     """
 
     ids: list[int]
     attempts: list[int]
     prompts: list[str]
     n: int = 1
+    entries: int = 1
     faults: int = 0
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    @property
+    def answers(self) -> int:
+        """Answers asked for, each a sequence in the engine."""
+        return len(self.prompts) * self.n
+
+    def prompt_of(self, position: int) -> str:
+        """The prompt of the id at a position."""
+        return self.prompts[position // (self.n * self.entries)]
 
     def halves(self) -> list["AskList"]:
-        """Two lists of half the size; a single prompt's samples part into lists of their own ids."""
+        """Two lists of half the size; a single prompt's samples part into lists of one answer each."""
         if len(self.prompts) > 1:
             cut = len(self.prompts) // 2
-            at = cut * self.n
+            at = cut * self.n * self.entries
             return [
-                AskList(self.ids[:at], self.attempts[:at], self.prompts[:cut], self.n),
-                AskList(self.ids[at:], self.attempts[at:], self.prompts[cut:], self.n),
+                replace(self, ids=self.ids[:at], attempts=self.attempts[:at], prompts=self.prompts[:cut], faults=0),
+                replace(self, ids=self.ids[at:], attempts=self.attempts[at:], prompts=self.prompts[cut:], faults=0),
             ]
-        return [AskList([i], [a], self.prompts) for i, a in zip(self.ids, self.attempts, strict=True)]
+        return [replace(self.only([answer]), faults=0) for answer in range(self.n)]
+
+    def only(self, answers: list[int]) -> "AskList":
+        """A list that asks for some of the answers alone."""
+        chosen = [answer * self.entries + entry for answer in answers for entry in range(self.entries)]
+        return AskList(
+            [self.ids[k] for k in chosen],
+            [self.attempts[k] for k in chosen],
+            [self.prompts[answer // self.n] for answer in answers],
+            entries=self.entries,
+            faults=self.faults,
+        )
 
     def again(self) -> "AskList":
         """The same list after one more fault."""
-        return AskList(self.ids, self.attempts, self.prompts, self.n, self.faults + 1)
+        return replace(self, faults=self.faults + 1)
 
 
 class AskQueue:
@@ -55,6 +74,7 @@ class AskQueue:
         first_attempt: the attempt that fresh ids begin with.
         list_size: answers asked for in one list.
         n: samples of one prompt.
+        entries: phrases asked for in one answer.
     """
 
     def __init__(
@@ -66,11 +86,13 @@ class AskQueue:
         first_attempt: int,
         list_size: int,
         n: int,
+        entries: int = 1,
     ) -> None:
         self._book = book
         self._template = template
         self._list_size = list_size
-        self._n = n if first_attempt == 0 else 1  # only first attempts share a prompt in the book
+        # Only first attempts share a prompt in the book.
+        self._n, self._entries = (n, entries) if first_attempt == 0 else (1, 1)
         self._first_attempt = first_attempt
         self._blocks = deque(blocks)
         self._returned: deque[AskList] = deque()
@@ -103,18 +125,19 @@ class AskQueue:
         return AskList(list(ids), list(attempts), self._render(list(ids), list(attempts)))
 
     def _render_page(self) -> None:
-        """Render the prompts of the next blocks, one of each group of n ids."""
+        """Render the prompts of the next blocks, one of each group of ids that share it."""
+        group = self._n * self._entries
         page: list[int] = []
         while self._blocks and len(page) < PAGE_IDS:
             block = self._blocks.popleft()
             page.extend(range(block.first_id, block.first_id + block.rows))
-        heads = page[:: self._n]
+        heads = page[::group]
         prompts = self._render(heads, [self._first_attempt] * len(heads))
         step = max(1, self._list_size // self._n)
         for start in range(0, len(heads), step):
-            ids = page[start * self._n : (start + step) * self._n]
+            ids = page[start * group : (start + step) * group]
             attempts = [self._first_attempt] * len(ids)
-            self._fresh.append(AskList(ids, attempts, prompts[start : start + step], self._n))
+            self._fresh.append(AskList(ids, attempts, prompts[start : start + step], self._n, self._entries))
 
     def _render(self, ids: list[int], attempts: list[int]) -> list[str]:
         texts = self._book.texts(np.array(ids, dtype=np.int64), np.array(attempts, dtype=np.int64))

@@ -6,10 +6,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-REFUSED, ENGINE_ERROR = "refused_by_engine", "engine_error"
+REFUSED, ENGINE_ERROR, UNLISTED = "refused_by_engine", "engine_error", "unlisted"
 ENGINE_REASONS = {
     REFUSED: "an engine refused the prompt",
     ENGINE_ERROR: "engines failed on the prompt again and again",
+    UNLISTED: "of the numbered list that was asked for, this entry is missing",
 }
 """Reject reasons beside those of the rules, with their meaning."""
 EXAMPLES_KEPT = 20  # of each reject reason

@@ -17,6 +17,8 @@ from phrasemill.spec import CorpusSpec
 from phrasemill.templates import lexeme_forms
 
 DECIDES_TEXT = {"language", "shard_phrases", "model", "sampling", "prompts", "rules"}
+ADDED_LATER = {("sampling", "phrases_per_prompt"): 1}
+"""Fields younger than corpora that are being written: left out at the value that means what was done before them."""
 
 
 def fingerprint(spec: CorpusSpec) -> str:
@@ -38,6 +40,9 @@ def _deciding(spec: CorpusSpec) -> dict[str, Any]:
     fields["prompts"]["first_forms"] = {
         name: lexeme_forms(lexemes[0])[0] for name, lexemes in spec.prompts.lexicons.items()
     }
+    for (section, name), before in ADDED_LATER.items():
+        if fields[section][name] == before:
+            del fields[section][name]
     return fields
 
 

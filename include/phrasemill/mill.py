@@ -18,7 +18,8 @@ from phrasemill.engines.engine import Answers, Engine
 from phrasemill.engines.http import BadPrompt, EngineFault
 from phrasemill.engines.pool import EnginePool
 from phrasemill.errors import PhrasemillError, ShardHopeless
-from phrasemill.facts import ENGINE_ERROR, REFUSED, Facts
+from phrasemill.facts import ENGINE_ERROR, REFUSED, UNLISTED, Facts
+from phrasemill.listing import list_entries
 from phrasemill.planning import Block, Shard, blocks_of
 from phrasemill.progress import Progress, Speedometer
 from phrasemill.prompts import PromptBook
@@ -108,6 +109,7 @@ class Mill:
             first_attempt=self._first_attempt,
             list_size=self._spec.engines.list_size,
             n=self._spec.sampling.n,
+            entries=self._spec.sampling.phrases_per_prompt,
         )
         self._saved_at = time.monotonic()
         try:
@@ -126,13 +128,13 @@ class Mill:
                 self._news.clear()
                 await self._news.wait()
                 continue
-            engine = await self._pool.room(len(asks))
+            engine = await self._pool.room(asks.answers)
             group.create_task(self._exchange(group, engine, asks))
 
     async def _exchange(self, group: asyncio.TaskGroup, engine: Engine, asks: AskList) -> None:
         """One request list, there and back."""
         try:
-            answers = await self._pool.ask(engine, asks.prompts, n=asks.n)
+            answers = await self._pool.ask(engine, asks.prompts, n=asks.n, entries=asks.entries)
         except BadPrompt as refusal:
             self._split_or_reject(asks, REFUSED, refusal)
         except EngineFault as fault:
@@ -159,17 +161,20 @@ class Mill:
         for facts in (blocks[(asks.ids[0] - first_id) // size].facts, self._facts):
             facts.prompt_tokens += answers.prompt_tokens
             facts.completion_tokens += answers.completion_tokens
-        lost: list[int] = []
+        texts = answers.texts
+        if lost := [place for place, answer in enumerate(texts) if answer is None]:
+            self._take_back(asks.only(lost))
+        if asks.entries > 1:
+            texts = self._entries(asks, texts)
         full: list[int] = []
-        for position, answer in enumerate(answers.texts):
+        for position, answer in enumerate(texts):
             if answer is None:
-                lost.append(position)
                 continue
             text, reason, text_hash = judge(answer)
             if reason is None:
                 if text_hash in seen:
                     reason = DUPLICATE
-                elif copies_prompt(text, asks.prompts[position // asks.n][self._message_at :]):
+                elif copies_prompt(text, asks.prompt_of(position)[self._message_at :]):
                     reason = ECHO
             if reason is not None:
                 self._reject(asks.ids[position], asks.attempts[position], reason, text)
@@ -183,31 +188,41 @@ class Mill:
             self._facts.accepted += 1
             if not block.left:
                 full.append(number)
-        self._take_back(asks, lost)
         return full
 
-    def _take_back(self, asks: AskList, lost: list[int]) -> None:
+    def _entries(self, asks: AskList, answers: list[str | None]) -> list[str | None]:
+        """Take numbered lists apart, an entry an id; what a list lacks is rejected here."""
+        entries: list[str | None] = []
+        for answer in answers:
+            if answer is None:
+                entries += [None] * asks.entries
+                continue
+            for entry in list_entries(answer, asks.entries):
+                if entry is None:
+                    at = len(entries)
+                    self._reject(asks.ids[at], asks.attempts[at], UNLISTED, answer)
+                entries.append(entry)
+        return entries
+
+    def _take_back(self, lost: AskList) -> None:
         """Ask anew for answers that were missing from an otherwise sound reply."""
-        if lost:
-            left = AskList(
-                [asks.ids[k] for k in lost],
-                [asks.attempts[k] for k in lost],
-                [asks.prompts[k // asks.n] for k in lost],
-                faults=asks.faults + 1,
-            )
-            if left.faults < FAULTS_OF_A_LIST:
-                self._queue.give_back(left)
-            else:
-                for phrase_id, attempt in zip(left.ids, left.attempts, strict=True):
-                    self._reject(phrase_id, attempt, ENGINE_ERROR, "no answer with finish_reason stop or length")
+        left = lost.again()
+        if left.faults < FAULTS_OF_A_LIST:
+            self._queue.give_back(left)
+        else:
+            self._reject_all(left, ENGINE_ERROR, "no answer with finish_reason stop or length")
 
     def _split_or_reject(self, asks: AskList, reason: str, error: PhrasemillError) -> None:
-        """Halve a list that cannot be answered as a whole; a single id is asked otherwise."""
-        if len(asks) > 1:
+        """Halve a list that cannot be answered as a whole; the ids of a single answer are asked otherwise."""
+        if asks.answers > 1:
             for half in asks.halves():
                 self._queue.give_back(half)
         else:
-            self._reject(asks.ids[0], asks.attempts[0], reason, str(error))
+            self._reject_all(asks, reason, str(error))
+
+    def _reject_all(self, asks: AskList, reason: str, text: str) -> None:
+        for phrase_id, attempt in zip(asks.ids, asks.attempts, strict=True):
+            self._reject(phrase_id, attempt, reason, text)
 
     def _reject(self, phrase_id: int, attempt: int, reason: str, text: str) -> None:
         number = (phrase_id - self._shard.first_id) // self._spec.block_phrases

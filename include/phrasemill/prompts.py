@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from phrasemill.listing import list_request
 from phrasemill.permutation import Permutation
 from phrasemill.spec import CorpusSpec
 from phrasemill.templates import SLOT, Template, lexeme_base
@@ -48,7 +49,8 @@ class PromptBook:
     """All prompts of a corpus."""
 
     def __init__(self, spec: CorpusSpec) -> None:
-        self._group = spec.sampling.n
+        self._group = spec.sampling.group
+        self._list_request = list_request(spec.language, spec.sampling.phrases_per_prompt)
         self._scene_phrases = spec.prompts.scene_phrases
         self._pages = [_Page(template, spec) for template in spec.prompts.templates]
         self._pattern = _interleave([template.weight for template in spec.prompts.templates])
@@ -85,6 +87,8 @@ class PromptBook:
         for page, draw in self._draws(ids, attempts):
             for position, text in zip(draw.positions.tolist(), page.render(draw), strict=True):
                 texts[position] = text
+        if self._list_request:  # re-asks ask for one phrase each
+            return [text if again else self._list_request + text for text, again in zip(texts, attempts, strict=True)]
         return texts
 
     def coordinates(self, ids: Ids, attempts: Ids) -> pa.Table:

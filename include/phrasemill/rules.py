@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from phrasemill.listing import list_request
 from phrasemill.meta import is_meta
 from phrasemill.sentences import first_sentence
 from phrasemill.spec import CorpusSpec
@@ -188,7 +189,7 @@ def _repeats_itself(phrase: _Candidate) -> bool:
 
 def _word_runs(spec: CorpusSpec) -> frozenset[tuple[str, ...]]:
     """Runs of ECHO_WORDS words of the system prompt and of the templates' own words between slots."""
-    texts = [spec.prompts.system or ""]
+    texts = [spec.prompts.system or "", list_request(spec.language, spec.sampling.phrases_per_prompt)]
     for template in spec.prompts.templates:
         texts += SLOT.split(template.text)[::2]
     runs: set[tuple[str, ...]] = set()

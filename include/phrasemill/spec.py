@@ -102,6 +102,13 @@ class Sampling(StrictModel):
     max_tokens: int = Field(default=64, ge=8, le=1024)
     n: int = Field(default=1, ge=1, le=128)
     """Samples asked of one prompt: more is faster, and neighbours then share their lexemes."""
+    phrases_per_prompt: int = Field(default=1, ge=1, le=32)
+    """Phrases asked for in one answer, as a numbered list that is taken apart; they share their lexemes too."""
+
+    @property
+    def group(self) -> int:
+        """Consecutive phrases that share the prompt of their first attempt."""
+        return self.n * self.phrases_per_prompt
 
 
 class PhraseRules(StrictModel):
@@ -203,9 +210,13 @@ class CorpusSpec(StrictModel):
     @field_validator("sampling")
     @classmethod
     def _samples_lie_in_one_block(cls, value: Sampling, info: ValidationInfo) -> Sampling:
-        if (block := info.data.get("block_phrases", 0)) % value.n:
+        if (block := info.data.get("block_phrases", 0)) % value.group:
             mistakes = Mistakes()
-            mistakes.add(("n",), f"must divide block_phrases {block}, so that samples of a prompt lie in one block")
+            told = f"must divide block_phrases {block}, so that samples of a prompt lie in one block"
+            if value.phrases_per_prompt == 1:
+                mistakes.add(("n",), told)
+            else:
+                mistakes.add(("phrases_per_prompt",), f"times n is {value.group}, which {told}")
             mistakes.tell()
         return value
 

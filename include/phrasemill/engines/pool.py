@@ -16,6 +16,7 @@ from phrasemill.engines.engine import Answers, Breaker, Engine
 from phrasemill.engines.http import BadPrompt, EngineFault, get_text
 from phrasemill.engines.watch import EngineWatch
 from phrasemill.errors import EngineRefused, EnginesDown
+from phrasemill.listing import list_tokens
 from phrasemill.spec import CorpusSpec
 
 log = logging.getLogger(__name__)
@@ -140,8 +141,10 @@ class EnginePool:
         engine.in_flight -= size
         self._changed.set()
 
-    async def ask(self, engine: Engine, prompts: list[str], *, n: int = 1) -> Answers:
+    async def ask(self, engine: Engine, prompts: list[str], *, n: int = 1, entries: int = 1) -> Answers:
         """Send a list to an engine that `room` reserved for len(prompts)*n, and give back the room.
+
+        `entries` phrases are asked for in each answer, and it may be as much longer.
 
         Raises:
             EngineFault: it is noted already; ask again, wherever there is room.
@@ -149,6 +152,8 @@ class EnginePool:
             EngineRefused: key, model or path is wrong.
         """
         body = self._body | {"prompt": prompts} | ({"n": n} if n > 1 else {})
+        if entries > 1:
+            body["max_tokens"] = list_tokens(self._spec.sampling.max_tokens, entries)
         try:
             answers = await engine.ask(self._session, body, timeout_s=self.patience.list_s)
         except EngineFault as fault:

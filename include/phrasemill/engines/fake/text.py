@@ -1,6 +1,8 @@
 """What the fake engine writes: good sentences, and every kind of bad answer that real models give."""
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from phrasemill.engines.fake import lexicons as words
@@ -13,6 +15,8 @@ NEAR = 50  # near-duplicates of one base
 # Stand-ins for what no JSON encoder writes; `restore_broken` puts the real bytes in their place.
 LONE_SURROGATE, INVALID_UTF8 = "\uf8f0", "\uf8f1"
 BROKEN_BYTES = ((LONE_SURROGATE.encode(), b"\\ud800"), (INVALID_UTF8.encode(), b"\xff\xfe"))
+LONGEST_LIST = 128
+LIST_ASKED = re.compile(r"(?:list from 1 to|списком от 1 до) (\d+)")
 GOLDEN = 2_654_435_769  # 2**32 times the golden ratio's fraction: its multiples spread evenly over 2**32
 
 EN_REFUSALS = (
@@ -147,6 +151,16 @@ def _markdown(maker: TextMaker, serial: int, _prompt: str) -> Answer:
     return Answer(kinds[serial % len(kinds)])
 
 
+def _numbered(maker: TextMaker, serial: int, prompt: str, *, gap: bool = False) -> Answer:
+    """As many sentences as the prompt asks for in a numbered list; one sentence to a prompt that asks for none."""
+    asked = LIST_ASKED.search(last_user_turn(prompt))
+    if asked is None:
+        return Answer(maker.good(serial * LONGEST_LIST))
+    count = min(int(asked[1]), LONGEST_LIST - 1)
+    numbers = [number for number in range(1, count + 1) if not (gap and number == 2)]
+    return Answer("\n".join(f"{number}. {maker.good(serial * LONGEST_LIST + number)}" for number in numbers))
+
+
 def _huge(maker: TextMaker, serial: int, _prompt: str) -> Answer:
     # Every other one never ends a sentence, so that taking the first sentence does not save it.
     text = maker.good(serial).rstrip("." if serial % 2 else " ") + " "
@@ -169,6 +183,8 @@ TEXT_MODES: dict[str, Callable[[TextMaker, int, str], Answer]] = {
     "near_duplicates": _near_duplicates,
     "duplicates": lambda maker, serial, _prompt: Answer(maker.good(serial % FEW)),
     "markdown": _markdown,
+    "numbered": _numbered,
+    "numbered_with_a_gap": partial(_numbered, gap=True),
     "empty": lambda _maker, _serial, _prompt: Answer(""),
     "whitespace": lambda _maker, serial, _prompt: Answer((" \n\t ", "\n\n", "\u00a0 \u2003")[serial % 3]),
     "huge": _huge,

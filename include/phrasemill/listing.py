@@ -1,0 +1,43 @@
+"""Several phrases from one prompt: how a numbered list is asked for, and how it is taken apart. Pure.
+
+A list shares the prompt's cost among its phrases and costs diversity: they share their lexemes, and a model that has
+just written one phrase writes the next one like it (docs/benchmarks.md has the measure of both).
+"""
+
+import re
+
+ENTRY = re.compile(r"^[ \t>*-]{0,4}(\d{1,3})[.):][ \t*]*(\S.*)$", re.MULTILINE)
+NUMBER_TOKENS = 4  # a number, its mark, the space and the line's end
+REQUESTS = {
+    "en": (
+        "Do the task below {count} times, each time differently. Answer with a numbered list from 1 to {count}, "
+        "one sentence a line, and nothing else.\n\n"
+    ),
+    "ru": (
+        "Выполни задание ниже {count} раз, каждый раз по-новому. Ответь нумерованным списком от 1 до {count}, "
+        "по одному предложению в строке, и больше ничего не пиши.\n\n"
+    ),
+}
+
+
+def list_request(language: str, count: int) -> str:
+    """What goes before a template's text so that `count` phrases come back; nothing for one phrase.
+
+    It stands first because it is the same for all prompts, and engines keep shared beginnings.
+    """
+    return REQUESTS[language].format(count=count) if count > 1 else ""
+
+
+def list_tokens(max_tokens: int, count: int) -> int:
+    """Tokens that an answer of `count` phrases may take, `max_tokens` being what one may."""
+    return max_tokens if count == 1 else (max_tokens + NUMBER_TOKENS) * count
+
+
+def list_entries(answer: str, count: int) -> list[str | None]:
+    """The entries 1 to `count` of a numbered list, None where it has none; of two with one number the first."""
+    entries: list[str | None] = [None] * count
+    for number, text in ENTRY.findall(answer):
+        place = int(number) - 1
+        if 0 <= place < count and entries[place] is None:
+            entries[place] = text
+    return entries
