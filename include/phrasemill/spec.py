@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from croniter import CroniterBadDateError, croniter
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from phrasemill.fields import BucketName, Name, Prefix, Share, StrictModel, Text
+from phrasemill.fields import BucketName, Name, Prefix, StrictModel, Text
+from phrasemill.gate_settings import GateThresholds
 from phrasemill.mistakes import Mistakes
+from phrasemill.rule_settings import PhraseRules
 from phrasemill.templates import Prompts
 
 CORPUS_DAG = "corpus_"  # a Dag id, and an asset's name, is this and the corpus's name
@@ -109,48 +111,6 @@ class Sampling(StrictModel):
     def group(self) -> int:
         """Consecutive phrases that share the prompt of their first attempt."""
         return self.n * self.phrases_per_prompt
-
-
-class PhraseRules(StrictModel):
-    """What every phrase must be. Lengths count Unicode characters and space-separated words."""
-
-    min_chars: int = Field(default=40, ge=1, le=10_000)
-    max_chars: int = Field(default=160, ge=1, le=10_000)
-    min_words: int = Field(default=5, ge=1)
-    max_words: int = Field(default=40, ge=1)
-    min_script_share: Share = 0.9
-    max_attempts: int = Field(default=64, ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _ranges_are_ordered(self) -> Self:
-        mistakes = Mistakes()
-        for what in ("chars", "words"):
-            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
-            if low > high:
-                mistakes.add((f"min_{what}",), f"must not be above max_{what}, which is {high}", value=low)
-        mistakes.tell()
-        return self
-
-
-class GateThresholds(StrictModel):
-    """What a whole shard must be. Shares are of 1; lengths are mean characters a phrase."""
-
-    min_mean_chars: float = Field(default=60, ge=0)
-    max_mean_chars: float = Field(default=140, ge=0)
-    max_reject_share: Share = 0.7
-    max_mean_attempt: float = Field(default=3.0, ge=0)
-    min_distinct_2: Share = 0.4
-    max_top_opening_share: Share = 0.3
-    min_template_coverage: Share = 1.0
-
-    @model_validator(mode="after")
-    def _range_is_ordered(self) -> Self:
-        mistakes = Mistakes()
-        low, high = self.min_mean_chars, self.max_mean_chars
-        if low > high:
-            mistakes.add(("min_mean_chars",), f"must not be above max_mean_chars, which is {high:g}", value=low)
-        mistakes.tell()
-        return self
 
 
 class Storage(StrictModel):
