@@ -7,6 +7,7 @@ import pytest
 
 from phrasemill.asks import AskList, AskQueue
 from phrasemill.engines.chat_template import BARE, ChatTemplate
+from phrasemill.listing import LIST_START
 from phrasemill.planning import Block, blocks_of, shard_of
 from phrasemill.prompts import PromptBook
 from phrasemill.spec import CorpusSpec
@@ -107,7 +108,7 @@ class TestListsOfPhrases:
         for asks in lists:
             assert len(asks.ids) == asks.answers * entries == len(asks.prompts) * n * entries
             assert asks.answers <= max(list_size, n)
-            expected = [book.prompt(phrase_id).text for phrase_id in asks.ids]
+            expected = [book.prompt(phrase_id).text + LIST_START for phrase_id in asks.ids]
             assert [asks.prompt_of(position) for position in range(len(asks.ids))] == expected
 
     def test_halves_keep_an_answers_entries_together(self) -> None:

@@ -31,7 +31,8 @@ ONE_MISTAKE = {
     ),
     ("min_chars: 20", "seed: 7"): (
         "32: rules.seed: is an unknown field (with the value 7); remove it, or use one of these: "
-        "min_chars, max_chars, min_words, max_words, min_script_share, max_attempts"
+        "min_chars, max_chars, min_words, max_words, min_script_share, min_language_score, max_attempts, "
+        "off, patterns, plugins"
     ),
     ("title: Tiny harbour\n", ""): "1: title: is missing; add it",
     ("  start_date: 2026-11-01\n", ""): "7: schedule.start_date: is missing; add it",
@@ -45,7 +46,8 @@ ONE_MISTAKE = {
     ),
     ("min_chars: 20\n  max_chars: 160\n  min_words: 4", ""): (
         "31: rules: is empty; must be a mapping with these fields: "
-        "min_chars, max_chars, min_words, max_words, min_script_share, max_attempts"
+        "min_chars, max_chars, min_words, max_words, min_script_share, min_language_score, max_attempts, "
+        "off, patterns, plugins"
     ),
     # kinds of value
     ("target_phrases: 240", "target_phrases: many"): "4: target_phrases: 'many' must be a whole number",

@@ -42,6 +42,13 @@ DECIDING = {
     "rules.max_words": {"rules": {"max_words": 30}},
     "rules.min_script_share": {"rules": {"min_script_share": 0.8}},
     "rules.max_attempts": {"rules": {"max_attempts": 10}},
+    "rules.min_language_score": {"rules": {"min_language_score": 0.5}},
+    "rules.off": {"rules": {"off": ["contacts"]}},
+    "rules.patterns": {"rules": {"patterns": [{"name": "no_fog", "pattern": "fog"}]}},
+    "rules.plugins": {"rules": {"plugins": [{"name": "no_rhyme", "version": "1.0"}]}},
+    "prompts.templates[1].required_lexemes": {
+        "prompts": {"templates": [TEMPLATES[0], TEMPLATES[1] | {"required_lexemes": 1}]}
+    },
 }
 NOT_DECIDING: dict[str, dict[str, Any]] = {
     "title": {"title": "Another title"},
@@ -58,6 +65,7 @@ NOT_DECIDING: dict[str, dict[str, Any]] = {
     "gate": {"gate": {"max_reject_share": 0.5, "min_mean_chars": 50}},
     "storage": {"storage": {"bucket": "elsewhere", "prefix": "", "connection": "other"}},
     "engines": {"engines": {"list_size": 8, "in_flight": 16, "connection": "other"}},
+    "price": {"price": {"per_gpu_hour": 2.5}},
 }
 
 

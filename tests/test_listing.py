@@ -35,11 +35,17 @@ class TestEntries:
     def test_what_is_missing_is_none_in_its_place(self) -> None:
         assert list_entries("1. A bell rang.\n3. A map burned.", 3) == ["A bell rang.", None, "A map burned."]
 
-    def test_an_answer_that_is_no_list_has_no_entry(self) -> None:
-        assert list_entries("A bell rang in 1999. It was late.", 2) == [None, None]
+    def test_an_answer_goes_on_from_the_number_behind_the_prompt(self) -> None:
+        assert list_entries(" A bell rang.\n2. A key fell.", 2) == ["A bell rang.", "A key fell."]
+
+    def test_an_answer_that_is_no_list_has_but_the_first_entry(self) -> None:
+        assert list_entries("A bell rang in 1999. It was late.", 2) == ["A bell rang in 1999. It was late.", None]
 
     def test_numbers_beyond_the_count_and_second_ones_are_left_out(self) -> None:
         assert list_entries("1. A.\n1. B.\n0. C.\n4. D.\n2. E.", 2) == ["A.", "E."]
 
     def test_a_number_at_the_start_of_a_sentence_within_an_entry_stays(self) -> None:
         assert list_entries("1. At 5. o'clock it rang.", 1) == ["At 5. o'clock it rang."]
+
+    def test_an_empty_answer_has_no_entry(self) -> None:
+        assert list_entries(" \n", 2) == [None, None]

@@ -110,10 +110,10 @@ class TestListsOfPhrases:
         assert ground.facts.rejects == {"unlisted": 60}
         assert [k for k, attempt in enumerate(ground.attempts) if attempt] == list(range(1, 240, 4))
 
-    def test_answers_that_are_no_lists_are_asked_for_one_phrase_each(self, engine: FakeEngineProcess) -> None:
+    def test_an_answer_that_is_no_list_counts_for_its_first_entry(self, engine: FakeEngineProcess) -> None:
         ground = grind(self.SPEC, [engine])
-        assert ground.facts.rejects == {"unlisted": 240}
-        assert set(ground.attempts) == {1}
+        assert ground.facts.rejects == {"unlisted": 180}
+        assert [k for k, attempt in enumerate(ground.attempts) if not attempt] == list(range(0, 240, 4))
 
     def test_an_aborted_answer_is_asked_for_again_with_all_its_entries(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="abort", choices=1, count=2)

@@ -2,8 +2,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from phrasemill.meta import GIVEAWAYS, OPENERS, is_meta
+from phrasemill.reject_reasons import OF_THE_SHARD
 from phrasemill.rules import HEAD_CHARS, REASONS, RuleBook, fold, text_hash
 from tests.specs import make_spec
 
@@ -47,7 +49,7 @@ class TestControlCharacters:
         "odd",
         [
             *("\x00", "\x1b[31m", "\x08", "\x7f", "\x85", "\u00ad", "\u200b", "\u202e", "\u2066", "\ufeff", "\ufffd"),
-            *("\ud83d", "\udc00", "\ue000", "\U000e0041", "\u2028", "â€œ", "Ã©", "Ð¿Ñ€"),
+            *("\ud83d", "\udc00", "\ue000", "\U000e0041", "\u2028"),
         ],
     )
     def test_broken_or_hidden_ones(self, odd: str) -> None:
@@ -61,9 +63,9 @@ class TestControlCharacters:
     @pytest.mark.parametrize(
         "sentence",
         [
-            "The café’s naïve garçon rang at 5 °C.",
+            "The café’s naïve garçon rang the bell of the pier at 5 °C.",
             "“Ÿes,” he rang — twice… and again.",
-            "El Niño ñanduti Ñu rang twice.",
+            "The El Niño of the year and its ñanduti Ñu rang twice.",
         ],
     )
     def test_accents_and_typographic_signs_pass(self, sentence: str) -> None:
@@ -71,6 +73,84 @@ class TestControlCharacters:
 
     def test_what_is_rejected_is_cut(self) -> None:
         assert len(book().judge("\x00" * 10_000).text) == 160
+
+
+class TestMojibake:
+    @pytest.mark.parametrize("odd", ["â€œ", "Ã©", "Ð¿Ñ€", "вЂ“", "Ã\xa0"])
+    def test_letters_decoded_wrongly(self, odd: str) -> None:
+        assert reason(f"The old bell {odd} rang over the pier.") == "mojibake"
+        assert reason(f"Старый колокол {odd} звонил над пирсом.", "ru") == "mojibake"
+
+    @pytest.mark.parametrize("encoding", ["cp1251", "latin-1", "cp1252"])
+    def test_a_whole_russian_sentence(self, encoding: str) -> None:
+        # Bytes that an encoding lacks come out as they do in web browsers.
+        spoilt = GOOD["ru"][0].encode().decode(encoding, "replace").replace("\ufffd", "")
+        spoilt = "".join(char for char in spoilt if char.isprintable())
+        assert reason(spoilt, "ru") == "mojibake"
+
+    @pytest.mark.parametrize(
+        ("sentence", "language"),
+        [
+            ("The Ångström sisters of Málaga and São Paulo rang the bell.", "en"),
+            ("Señor Muñoz of the Île de Ré paid £5 for the ½-ton bell.", "en"),
+            ("Россия, Русь и РСФСР: всё было на той карте.", "ru"),
+            ("ССРР и РСРС были написаны на старом борту.", "ru"),
+        ],
+    )
+    def test_rare_letters_are_none(self, sentence: str, language: str) -> None:
+        assert reason(sentence, language) is None
+
+
+class TestOff:
+    @pytest.mark.parametrize(
+        ("rule", "answer"),
+        [
+            ("mojibake", "The old bell Ã© rang over the pier."),
+            ("contacts", "The old bell of the pier rings at 555-123-4567 today."),
+            ("markup", "The old **bell** rang over the pier."),
+            ("no_capital", "the old bell rang over the pier."),
+            ("meta", "Sure, here is one about the pier and the bell."),
+            ("wrong_script", "The 12 34 56 78 90 21 43 65 87 bells of the pier."),
+            ("repetition", "The old bell raaaang over the pier."),
+            ("wrong_language", "Der alte Leuchtturm war so still."),
+        ],
+    )
+    def test_a_rule_that_is_off_rejects_nothing(self, rule: str, answer: str) -> None:
+        assert reason(answer) == rule
+        assert reason(answer, off=[rule]) is None
+
+    def test_echoes_too(self) -> None:
+        prompts = {"system": "You answer with exactly one bright line about the harbour."}
+        answer = "He shall answer with exactly one bright bell."
+        assert RuleBook(make_spec(prompts=prompts, rules={"off": ["echo"]})).judge(answer).reason is None
+
+    def test_others_cannot_be_off(self) -> None:
+        with pytest.raises(ValidationError):
+            make_spec(rules={"off": ["no_sentence"]})
+
+
+class TestExplain:
+    def test_it_tells_of_every_rule_also_after_the_first_that_rejects(self) -> None:
+        verdict, told = book().explain("sure, the **bell** rang at 555-123-4567 today!!!!")
+        assert verdict.reason == "contacts"
+        rejecting = {one.rule for one in told if one.verdict == "rejects"}
+        assert rejecting == {"contacts", "markup", "no_capital", "meta", "wrong_script", "repetition"}
+        assert [one.rule for one in told] == [name for name in REASONS if name not in OF_THE_SHARD]
+
+    @pytest.mark.parametrize("language", ["en", "ru"])
+    def test_it_agrees_with_the_verdict(self, language: str) -> None:
+        answers = [*GOOD[language], *GOOD["ru" if language == "en" else "en"], "", "<think>", "\x00", "no end", "Tiny."]
+        rules = book(language)
+        for answer in answers:
+            verdict, told = rules.explain(answer)
+            assert next((one.rule for one in told if one.verdict == "rejects"), None) == verdict.reason
+
+    def test_what_has_no_sentence_is_not_asked_further(self) -> None:
+        _, told = book(off=["meta"]).explain("The old bell rang over the")
+        verdicts = {one.rule: one.verdict for one in told}
+        assert verdicts["no_sentence"] == "rejects"
+        assert verdicts["echo"] == "not asked"
+        assert verdicts["meta"] == "off"
 
 
 class TestNoSentence:
@@ -125,7 +205,7 @@ class TestMarkup:
             "The old | bell | rang over the pier.",
             "The old ~~bell~~ rang over the pier.",
             "The old bell rang over the pier #sunset.",
-            "Write to bell@pier.example about the pier today.",
+            "Write to the keeper @bell about the pier today.",
             "- The old bell rang over the pier.",
             "• The old bell rang over the pier.",
             "1. The old bell rang over the pier.",
@@ -210,6 +290,14 @@ class TestMeta:
             "The bell rang in scene number 12 on the pier.",
             "The bell rang, exactly 80 characters long, on the pier.",
             "The user wants a sentence about the old pier.",
+            "Below is a vivid scene about the old pier.",
+            "Here you go with the old bell of the pier.",
+            "Got it, the bell of the pier it is.",
+            "My apologies for the bell of the old pier.",
+            "As a language model, I have never seen a pier.",
+            "I don't have personal memories of the pier.",
+            "I must decline to write about the old pier.",
+            "I've written the bell into the old pier.",
             "Please provide more details about the old pier.",
             "The salt wind, in this scene, is the beauty of the pier.",
             "A bell, and a scene set in a small town by the pier.",
@@ -232,6 +320,14 @@ class TestMeta:
             "Я не могу помочь с этим запросом о пирсе.",
             "Колокол звонил, сцена номер 12, над пирсом.",
             "Пожалуйста, уточните, какой это был пирс.",
+            "Конечно! Старый колокол звонил над пирсом, как ты и просил.".replace("! ", "! вот что: "),
+            "Ниже приведено описание старого пирса.",
+            "По вашему запросу: колокол на старом пирсе.",
+            "Вот несколько строк о старом пирсе.",
+            "Простите, я не могу написать о пирсе.",
+            "Я всего лишь языковая модель на старом пирсе.",
+            "В этой сцене старый колокол звонит над пирсом.",
+            "Пользователь просит описать старый пирс.",
             "Sure, I can write about the old pier.",
         ],
     )
@@ -259,6 +355,10 @@ class TestMeta:
             "Scene after scene, the play sank into the pier.",
             "The characters of the play slept on the pier.",
             "She was able to create a garden on the pier.",
+            "Below the pier a bell rang for the old boats.",
+            "Note by note, the bell of the old pier sank.",
+            "I must go down to the old pier and the bell.",
+            "I don't have the key of the old pier.",
         ],
     )
     def test_fiction_with_the_same_words_passes(self, answer: str) -> None:
@@ -275,6 +375,11 @@ class TestMeta:
             "Как Иисус на иконе, он поднял руку.",
             "К сожалению, я опоздал на последний паром.",
             "Искусственный интеллект маяка не спал ночью.",
+            "Ниже по течению звонил старый колокол.",
+            "С удовольствием он вышел на старый пирс.",
+            "Вот несколько лодок вышли из старой бухты.".replace("Вот несколько", "Вот и несколько"),
+            "Простите, я не видел вашей лодки у пирса.",
+            "Сцена опустела, и над пирсом был слышен колокол.",
         ],
     )
     def test_russian_fiction_with_the_same_words_passes(self, answer: str) -> None:
@@ -389,26 +494,11 @@ class TestRepetition:
 
 
 class TestVerdicts:
-    def test_every_reason_is_given_and_has_its_words(self) -> None:
-        assert list(REASONS) == [
-            "empty",
-            "control_characters",
-            "no_sentence",
-            "too_short",
-            "too_long",
-            "markup",
-            "no_capital",
-            "meta",
-            "echo",
-            "wrong_script",
-            "repetition",
-            "duplicate",
-        ]
-
     def test_reasons_are_tried_in_their_listed_order(self) -> None:
-        tried = [name for name, _ in book()._checks]
+        tried = [rule.name for rule in book().rules]
         assert tried == [name for name in REASONS if name in tried]
-        assert set(REASONS) - set(tried) == {"empty", "control_characters", "no_sentence", "duplicate"}
+        before = {"thinking", "empty", "control_characters", "mojibake", "no_sentence"}
+        assert set(REASONS) - set(tried) == before | set(OF_THE_SHARD)
 
     def test_the_text_is_the_sentence_freed_of_its_wrapping(self) -> None:
         assert (

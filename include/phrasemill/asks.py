@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from phrasemill.engines.chat_template import ChatTemplate
+from phrasemill.listing import LIST_START
 from phrasemill.planning import Block
 from phrasemill.prompts import PromptBook
 
@@ -133,6 +134,8 @@ class AskQueue:
             page.extend(range(block.first_id, block.first_id + block.rows))
         heads = page[::group]
         prompts = self._render(heads, [self._first_attempt] * len(heads))
+        if self._entries > 1:
+            prompts = [prompt + LIST_START for prompt in prompts]
         step = max(1, self._list_size // self._n)
         for start in range(0, len(heads), step):
             ids = page[start * group : (start + step) * group]

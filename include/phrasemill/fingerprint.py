@@ -4,7 +4,7 @@ In: language (rules read it), shard_phrases (phrase ids hang on it), model, samp
 form of a lexeme comes first is in too, since rows name lexemes by it; the order of the lexicons is out.
 Out: title and description (for people), target_phrases and oversample (more of the same), block_phrases
 (staging only; a resumed block is checked against its own range), schedule, gate (accepts or refuses whole
-shards, changes no phrase), storage, engines (speed).
+shards, changes no phrase), storage, engines (speed), price.
 """
 
 import hashlib
@@ -17,7 +17,13 @@ from phrasemill.spec import CorpusSpec
 from phrasemill.templates import lexeme_forms
 
 DECIDES_TEXT = {"language", "shard_phrases", "model", "sampling", "prompts", "rules"}
-ADDED_LATER = {("sampling", "phrases_per_prompt"): 1}
+ADDED_LATER = {
+    ("sampling", "phrases_per_prompt"): 1,
+    ("rules", "min_language_score"): 0.3,
+    ("rules", "off"): [],
+    ("rules", "patterns"): [],
+    ("rules", "plugins"): [],
+}
 """Fields younger than corpora that are being written: left out at the value that means what was done before them."""
 
 
@@ -43,6 +49,9 @@ def _deciding(spec: CorpusSpec) -> dict[str, Any]:
     for (section, name), before in ADDED_LATER.items():
         if fields[section][name] == before:
             del fields[section][name]
+    for template in fields["prompts"]["templates"]:
+        if not template["required_lexemes"]:
+            del template["required_lexemes"]
     return fields
 
 

@@ -7,6 +7,7 @@ just written one phrase writes the next one like it (docs/benchmarks.md has the 
 import re
 
 ENTRY = re.compile(r"^[ \t>*-]{0,4}(\d{1,3})[.):][ \t*]*(\S.*)$", re.MULTILINE)
+LIST_START = "1."  # the answer's own beginning, put behind the prompt: small models then go on with a list
 NUMBER_TOKENS = 4  # a number, its mark, the space and the line's end
 REQUESTS = {
     "en": (
@@ -34,9 +35,13 @@ def list_tokens(max_tokens: int, count: int) -> int:
 
 
 def list_entries(answer: str, count: int) -> list[str | None]:
-    """The entries 1 to `count` of a numbered list, None where it has none; of two with one number the first."""
+    """The entries 1 to `count` of a numbered list, None where it has none; of two with one number the first.
+
+    The answer goes on from LIST_START; a model may also have begun anew with its own.
+    """
     entries: list[str | None] = [None] * count
-    for number, text in ENTRY.findall(answer):
+    begun = (match := ENTRY.search(answer)) is not None and match[1] == "1"
+    for number, text in ENTRY.findall(answer if begun else f"{LIST_START} {answer.lstrip()}"):
         place = int(number) - 1
         if 0 <= place < count and entries[place] is None:
             entries[place] = text

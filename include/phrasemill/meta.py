@@ -6,6 +6,7 @@ the corpus's: models fall back to English.
 """
 
 import re
+from collections.abc import Set
 
 # All are matched against folded text: small letters, straight apostrophes, single spaces.
 # fmt: off
@@ -17,17 +18,28 @@ OPENERS = (
     "the sentence conveys", "rearrange the sentence", "rewrite the sentence", "this scene", "in this scene",
     "the scene is set ", "the scene describes", "the scene depicts",
     "i'm here to assist", "i'm here to help you write", "i'm excited to share", "i'm sorry for the misunderstanding",
+    "below is a ", "here you go", "got it, ", "absolutely! ", "of course! ", "my apologies", "feel free to ask",
+    "note: ", "note that the sentence", "does this sentence", "i've written", "i have written a sentence",
     "the user wants", "the user asks", "okay, the user", "i hope this helps", "please provide ", "please specify ",
     "конечно, вот", "конечно, я могу", "разумеется, вот", "хорошо, вот", "вот предложение", "вот одно предложение",
     "вот пример", "вот яркое предложение", "вот вариант", "вот ваш", "это предложение описывает",
     "пожалуйста, уточните", "пожалуйста, предоставьте",
+    "конечно! ", "разумеется! ", "хорошо, давайте", "с удовольствием напишу", "ниже приведен", "ниже представлен",
+    "по вашему запросу", "в данном предложении", "в этой сцене", "сцена описывает", "сцена изображает",
+    "предложение описывает", "надеюсь, это предложение", "вот несколько", "вот описание", "вот короткое предложение",
+    "пользователь просит", "пользователь хочет", "примечание:",
     # refusals
     "i'm sorry, but i c", "i am sorry, but i c", "i'm sorry, i c", "i'm sorry, but as", "sorry, but i c",
     "i apologize, but", "i apologize for the", "unfortunately, i c", "unfortunately, as an",
-    "i'm an ai", "i am an ai", "i'm just an ai",
+    "i'm an ai", "i am an ai", "i'm just an ai", "as a language model", "as a virtual assistant",
+    "i won't be able to", "i must decline", "i'm not comfortable writing", "i don't have personal",
+    "i do not have personal", "it is not appropriate to", "it's not appropriate to",
     "извините, но я не могу", "простите, но я не могу", "к сожалению, я не могу", "я не могу помочь с",
     "я не могу выполнить", "я не могу создать", "я не могу написать", "я не могу сгенерировать",
-    "я не могу предоставить", "как ии ", "как ии,", "как ии-", "как искусственный интеллект", "как языковая модель",
+    "я не могу предоставить", "как ии ", "как ии,", "как ии-", "я не могу ответить на этот запрос",
+    "я всего лишь языковая", "я — языковая", "я языковая модель", "прошу прощения, но я не", "мне жаль, но я не могу",
+    "извините, я не могу", "простите, я не могу", "как виртуальный помощник", "как искусственный интеллект",
+    "как языковая модель",
 )
 # The word that gives a phrase away -> the phrase, wherever it stands. The word is never the phrase's last one,
 # which may carry a comma.
@@ -49,18 +61,22 @@ REFUSAL = re.compile(
     r"fulfill?|comply|produce|write an? |write that|complete (?:this|that|your))"
 )
 
+OPENERS_BY_WORD = {
+    word: tuple(opener for opener in OPENERS if opener.split()[0] == word)
+    for word in {opener.split()[0] for opener in OPENERS}
+}
+GIVEAWAY_WORDS = frozenset(GIVEAWAYS)
 
-OPENING_WORDS = frozenset(opener.split()[0] for opener in OPENERS)
 
-
-def is_meta(folded: str, words: list[str]) -> bool:
-    """Whether a folded text, given with its words, talks about itself or the task, or refuses it."""
+def is_meta(folded: str, words: Set[str]) -> bool:
+    """Whether a folded text, given with the set of its words, talks about itself or the task, or refuses it."""
     if "’" in folded:
         folded = folded.replace("’", "'")
-        words = folded.split()
-    if words[0] in OPENING_WORDS and folded.startswith(OPENERS):
+        words = set(folded.split())
+    openers = OPENERS_BY_WORD.get(folded[: folded.find(" ")])
+    if openers and folded.startswith(openers):
         return True
-    if not GIVEAWAYS.keys().isdisjoint(words) and any(map(folded.__contains__, GIVEAWAYS.values())):
+    if not GIVEAWAY_WORDS.isdisjoint(words) and any(map(folded.__contains__, GIVEAWAYS.values())):
         return True
     if folded.startswith("here") and OFFER.match(folded):
         return True

@@ -19,18 +19,20 @@ from phrasemill.engines.http import BadPrompt, EngineFault
 from phrasemill.engines.pool import EnginePool
 from phrasemill.errors import PhrasemillError, ShardHopeless
 from phrasemill.facts import ENGINE_ERROR, REFUSED, UNLISTED, Facts
+from phrasemill.first_error import first_error
 from phrasemill.listing import list_entries
 from phrasemill.planning import Block, Shard, blocks_of
 from phrasemill.progress import Progress, Speedometer
 from phrasemill.prompts import PromptBook
 from phrasemill.rows import build_rows
 from phrasemill.rules import RuleBook
+from phrasemill.rules.lexemes import LexemeRule
 from phrasemill.spec import CorpusSpec
 
 HOPELESS_AFTER, HOPELESS_SHARE = 300, 0.9
 FAULTS_OF_A_LIST = 3  # then it is halved; a single prompt is then rejected and asked otherwise
 SAVES_AT_ONCE = 4  # a slow bucket holds generation back instead of filling memory
-DUPLICATE, ECHO = "duplicate", "echo"  # rules that need the shard and the prompt, not the answer alone
+DUPLICATE, ECHO, LEXEMES = "duplicate", "echo", "missing_lexemes"  # they need more than the answer: shard or prompt
 
 
 class Mill:
@@ -70,6 +72,8 @@ class Mill:
         self._progress_every_s = progress_every_s
         self._book = PromptBook(spec)
         self._judge = RuleBook(spec).judge
+        self._asks_echo = ECHO not in spec.rules.off
+        self._lexemes = LexemeRule.of(spec, self._book)
         self._seen: set[int] = set()
         self._open: dict[int, OpenBlock] = {}
         self._done: list[Facts] = []
@@ -118,7 +122,7 @@ class Mill:
                 await self._feed(group)
                 ticker.cancel()
         except BaseExceptionGroup as errors:
-            raise _first_error(errors) from errors
+            raise first_error(errors) from errors
 
     async def _feed(self, group: asyncio.TaskGroup) -> None:
         """Send lists as long as there is something to ask and room to ask it, until all blocks are saved."""
@@ -166,6 +170,7 @@ class Mill:
             self._take_back(asks.only(lost))
         if asks.entries > 1:
             texts = self._entries(asks, texts)
+        coordinates = self._lexemes and self._lexemes.coordinates(asks.ids, asks.attempts)
         full: list[int] = []
         for position, answer in enumerate(texts):
             if answer is None:
@@ -174,8 +179,10 @@ class Mill:
             if reason is None:
                 if text_hash in seen:
                     reason = DUPLICATE
-                elif copies_prompt(text, asks.prompt_of(position)[self._message_at :]):
+                elif self._asks_echo and copies_prompt(text, asks.prompt_of(position)[self._message_at :]):
                     reason = ECHO
+                elif self._lexemes and coordinates and self._lexemes.lacks(text, *coordinates[position]):
+                    reason = LEXEMES
             if reason is not None:
                 self._reject(asks.ids[position], asks.attempts[position], reason, text)
                 continue
@@ -285,16 +292,3 @@ class Mill:
     def _report(self) -> None:
         if self._on_progress:
             self._on_progress(self._speed.progress(self._spec, self._shard, self._facts, self._pool))
-
-
-def _first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What went wrong, of all that then fell over: our own errors before others."""
-    flat: list[BaseException] = []
-    stack: list[BaseException] = [errors]
-    while stack:
-        error = stack.pop()
-        if isinstance(error, BaseExceptionGroup):
-            stack.extend(error.exceptions)
-        else:
-            flat.append(error)
-    return min(flat, key=lambda error: not isinstance(error, PhrasemillError))

@@ -5,8 +5,9 @@ import re
 # "Scene number 12:", "Answer:", "Сцена номер 3 —" and the like before the sentence itself. A dash alone makes no
 # label: "Ответ — тишина." is a sentence.
 LABEL = re.compile(
-    r"(?:scene|sentence|answer|output|response|caption|phrase|сцена|предложение|ответ|фраза)"
-    r"(?:(?:\s+(?:number|no\.?|номер))?\s*[#№]?\s*\d+\s*[:.)—–-]+|\s*:)\s*",
+    r"[\[(]?(?:scene|sentence|answer|output|response|caption|phrase|description|result|"
+    r"сцена|предложение|ответ|фраза|описание|вариант|результат)"
+    r"(?:(?:\s+(?:number|no\.?|номер))?\s*[#№]?\s*\d+\s*(?:[:.)\]—–-]+|\n)|\s*:)\s*",
     re.IGNORECASE,
 )
 # A sentence ends at its marks and what closes after them, at the end of the text or before white space; but not
@@ -15,6 +16,7 @@ LABEL = re.compile(
 END = re.compile(
     r"[.!?…](?<![.!?…].)[.!?…]*+[\"'”’»)]*+(?=\s++(?!(?:[—–-]\s*)?[a-zа-яё])|\s*+$)",
 )
+LABELS_TAKEN_OFF = 2  # "Answer: Scene 3: ..."
 BLANK_LINE = re.compile(r"\n\s*\n")
 EMPHASIS = "*_# \t\r\n"  # stripped round an answer; inside a sentence it is markup
 # fmt: off
@@ -49,7 +51,10 @@ def first_sentence(answer: str) -> str | None:
 
 def _unwrap(answer: str) -> str:
     text = answer.strip(EMPHASIS)
-    if label := LABEL.match(text):
+    for _ in range(LABELS_TAKEN_OFF):
+        label = LABEL.match(text)
+        if label is None:
+            break
         text = text[label.end() :].lstrip(EMPHASIS)
     text = _unquote(text)
     if text[:1] in {'"', "“", "«", "„"} and QUOTES[text[0]] not in text[1:]:

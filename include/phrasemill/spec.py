@@ -16,6 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from phrasemill.fields import BucketName, Name, Prefix, StrictModel, Text
 from phrasemill.gate_settings import GateThresholds
 from phrasemill.mistakes import Mistakes
+from phrasemill.price_settings import Price
 from phrasemill.rule_settings import PhraseRules
 from phrasemill.templates import Prompts
 
@@ -149,6 +150,7 @@ class CorpusSpec(StrictModel):
     gate: GateThresholds = GateThresholds()
     storage: Storage = Storage()
     engines: Engines = Engines()
+    price: Price | None = None
 
     @field_validator("shard_phrases")
     @classmethod

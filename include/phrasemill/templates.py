@@ -21,6 +21,8 @@ class Template(StrictModel):
     name: Name
     weight: int = Field(default=1, ge=1, le=1000)
     text: Text
+    required_lexemes: int = Field(default=0, ge=0)
+    """How many of its slots' lexemes a phrase must name, in any inflected form."""
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -63,6 +65,9 @@ class Prompts(StrictModel):
         lexicons = [slot.partition(".")[0] for slot in template.slots]
         if not lexicons:
             mistakes.add(place, "has no slot, so all its prompts would be alike; write a {lexicon} into it")
+        if template.required_lexemes > len(lexicons):
+            told = f"is {template.required_lexemes}, and the template has {len(lexicons)} slots; lower it"
+            mistakes.add((*place[:-1], "required_lexemes"), told)
         if twice := sorted({name for name in lexicons if lexicons.count(name) > 1}):
             mistakes.add(place, f"uses lexicon {twice[0]!r} twice; split it into two lexicons")
         if set(lexicons) <= self.lexicons.keys() and self.cycle(template) > MAX_CYCLE:

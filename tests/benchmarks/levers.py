@@ -26,17 +26,25 @@ from phrasemill.planning import shard_of
 from phrasemill.spec import CorpusSpec
 from tests.benchmarks.gpu import FolderStaging
 
-SETTINGS = [(64, 1, 1), (16, 1, 1), (256, 1, 1), (64, 8, 1), (64, 32, 1), (64, 1, 4), (64, 1, 8), (64, 8, 4)]
-"""list_size, n, phrases_per_prompt."""
+SETTINGS = "64-1-1,16-1-1,256-1-1,64-8-1,64-32-1,64-1-4,64-1-8,64-8-4"
+"""Each list_size-n-phrases_per_prompt."""
 
 
-def with_setting(spec: CorpusSpec, model: str, phrases: int, setting: tuple[int, int, int]) -> CorpusSpec:
+def parse(name: str) -> tuple[int, int, int]:
+    list_size, n, entries = map(int, name.split("-"))
+    return list_size, n, entries
+
+
+def with_setting(
+    spec: CorpusSpec, model: str, phrases: int, setting: tuple[int, int, int], in_flight: int = 1024
+) -> CorpusSpec:
     list_size, n, entries = setting
     values = spec.model_dump()
-    values |= {"target_phrases": phrases, "shard_phrases": phrases, "block_phrases": 1024}
+    values |= {"target_phrases": phrases, "shard_phrases": phrases, "block_phrases": min(phrases, 1024)}
     values["model"] |= {"name": model}
     values["sampling"] |= {"n": n, "phrases_per_prompt": entries}
-    values["engines"] |= {"list_size": list_size, "in_flight": 1024}
+    values["rules"] |= {"max_attempts": 500}  # what a lever costs in rejects is to be counted, not to end the run
+    values["engines"] |= {"list_size": list_size, "in_flight": in_flight}
     return CorpusSpec.model_validate(values)
 
 
@@ -47,9 +55,10 @@ async def grind(spec: CorpusSpec, urls: list[str], folder: Path) -> Facts:
 
 def measure(given: argparse.Namespace) -> None:
     base = load_corpus(find_corpus(given.corpus))
-    for setting in SETTINGS:
-        spec = with_setting(base, given.model, given.phrases, setting)
-        folder = given.folder / "-".join(map(str, setting))
+    for name in given.settings.split(","):
+        setting = parse(name)
+        spec = with_setting(base, given.model, given.phrases, setting, given.in_flight)
+        folder = given.folder / name
         began = time.monotonic()
         facts = asyncio.run(grind(spec, given.urls.split(","), folder))
         seconds = time.monotonic() - began
@@ -91,9 +100,7 @@ def table(given: argparse.Namespace) -> None:
         "| lists of | n | a prompt | phrases/s | accepted | duplicate | near duplicates | distinct-2 | top opening |"
     ]
     out.append("|---|---|---|---|---|---|---|---|---|")
-    for folder in sorted(
-        given.folder.iterdir(), key=lambda path: SETTINGS.index(tuple(map(int, path.name.split("-"))))
-    ):
+    for folder in sorted(given.folder.iterdir(), key=lambda path: parse(path.name)[1:] + parse(path.name)[:1]):
         record = json.loads((folder / "facts.json").read_text())
         setting = (record["list_size"], record["n"], record["phrases_per_prompt"])
         rows = pq.read_table(sorted(folder.glob("*.parquet"))).sort_by("phrase_id")
@@ -117,6 +124,8 @@ def main() -> None:
     options.add_argument("--model", default="m")
     options.add_argument("--corpus", default="demo")
     options.add_argument("--phrases", type=int, default=20_480)
+    options.add_argument("--settings", default=SETTINGS)
+    options.add_argument("--in-flight", type=int, default=1024)
     options.add_argument("--folder", type=Path, required=True)
     given = options.parse_args()
     (measure if given.step == "grind" else table)(given)

@@ -37,7 +37,7 @@ RESULTS = Path(__file__).parent / "results" / "mill.json"
 EARLY, TOTAL, PROFILED = 100_000, 2_000_000, 300_000
 # The innermost frame that names one of these decides where a sample belongs.
 PARTS = {
-    "rules": r"rules\.py|sentences\.py|meta\.py|copying\.py",
+    "rules": r"rules/|sentences\.py|meta\.py|copying\.py",
     "prompts": r"prompts\.py|permutation\.py|asks\.py|chat_template\.py",
     "S3": r"botocore|boto3|urllib3|store/|hashlib",
     "parquet": r"rows\.py|pyarrow",
