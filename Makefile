@@ -16,7 +16,7 @@ DEMO := .venvs/airflow/bin/python -m phrasemill.demo
 option = $(if $($1),--$2 '$($1)')
 OPTIONS := $(call option,CORPUS,corpus) $(call option,PHRASES,phrases) $(call option,SHARDS,shards)
 
-.PHONY: help demo status down reset test e2e bench bench-peers fmt lock environments parts ports up-s3 up-engine up-airflow
+.PHONY: help demo status down reset test test-s3 kill-test e2e bench bench-peers fmt lock environments parts ports up-s3 up-engine up-airflow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ down: ## stop what the demo started
 	@if [ -x .venvs/airflow/bin/python ]; then $(DEMO) down; else echo "nothing was ever started"; fi
 
 reset: down ## stop the demo and remove all that it wrote, the converted model included
-	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache corpora e2e keys.json logs models reports run s3; fi
+	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache corpora e2e engines keys.json logs models reports run s3; fi
 
 parts: up-s3 up-engine up-airflow
 
@@ -57,11 +57,21 @@ test: ## lint, types, unit and integration tests
 	.venvs/dev/bin/ruff check .
 	.venvs/dev/bin/ruff format --check .
 	.venvs/dev/bin/mypy
-	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/pytest -m "not e2e"
+	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/pytest -m "not second_server and not e2e and not browser and not scheduler"
 
-e2e: ## the demo on a state folder of its own, then assertions on what it left
-	@requirements/parallel.sh .venvs/dev/.package
+test-s3: ## the store on an S3 server: S3_ENDPOINT= S3_ACCESS_KEY= S3_SECRET_KEY= S3_BUCKET= (without: on Swift)
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
+	.venvs/dev/bin/pytest tests/store $(if $(S3_ENDPOINT),,-m second_server)
+
+e2e: ## pages in Chromium, Airflow's scheduler at work, the demo on a state folder of its own
+	@requirements/system.sh
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
 	@tests/e2e/run.sh
+
+kill-test: ## kill tasks, S3 server and engine N times at random, and verify what is left (options: N=1000 SEED=)
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
+	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m tests.integration --kills $(or $(N),1000) \
+	    $(if $(SEED),--seed $(SEED)) --json $(PHRASEMILL_STATE)/kill-test.json
 
 bench: ## measure the mill against the fake engine, and write tests/benchmarks/results
 	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,64 @@ class TestMistakesAreOneLine:
         assert words in failed.stderr
         assert "Traceback" not in failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+
+
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+OF_AIRFLOW = ("airflow", "boto3", "botocore", "great_expectations", "jinja2", "pandas")
+
+
+class TestOnAGpuMachineWithoutAirflow:
+    @pytest.fixture
+    def bare(self, phrasemill: Command, tmp_path: Path) -> Command:
+        """The command in an environment that lacks the packages of the extra `airflow`."""
+        folder = tmp_path / "blocker"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(BLOCKER.format(blocked=set(OF_AIRFLOW)))
+        return partial(phrasemill, PYTHONPATH=str(folder))
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--help",),
+            ("demo", "--help"),
+            ("plan", "tiny"),
+            ("fake-engine", "--help"),
+            ("serve", "--help"),
+            ("tune", "--help"),
+            ("profiles",),
+            ("engines", "--urls", f"http://127.0.0.1:{free_port()}"),
+        ],
+        ids=" ".join,
+    )
+    def test_what_needs_only_the_core_runs(self, bare: Command, arguments: tuple[str, ...]) -> None:
+        ran = bare(*arguments)
+        assert ran.returncode == 0, ran.stderr
+        assert "Traceback" not in ran.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "missing"),
+        [
+            (("run", "tiny"), "boto3, great_expectations, pandas"),
+            (("status", "tiny"), "boto3"),
+            (("sample", "tiny"), "boto3"),
+            (("report", "tiny"), "boto3, jinja2"),
+            (("demo", "run"), "boto3"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else " ".join(value),
+    )
+    def test_what_needs_more_says_so_at_once(self, bare: Command, arguments: tuple[str, ...], missing: str) -> None:
+        refused = bare(*arguments)
+        assert refused.returncode == 1
+        command = "demo run" if arguments[0] == "demo" else arguments[0]
+        assert refused.stderr == (
+            f"phrasemill {command} needs {missing}: install phrasemill[airflow], or run it where Airflow is installed\n"
+        )

@@ -1,15 +1,17 @@
 """The mill against a bare client on the same vLLM engines of one GPU, in one run.
 
-Runs on a GPU machine from source (PYTHONPATH=include:.). Engines serve random weights of a real shape, so speed is
-real and text is noise: both clients ask for exactly 25 tokens, and the mill's rules are replaced by one that accepts
-everything that is not a repetition. All else of the mill is on: prompts, windows, hashes, blocks, Parquet, here
-onto local disk. With --real the rules stay on and the model's own text is judged.
+Runs on a GPU machine from source (PYTHONPATH=include:.), on engines that `phrasemill serve` started. With
+`--load-format dummy` they serve random weights of a real shape, so speed is real and text is noise: both clients ask
+for exactly 25 tokens, and the mill's rules are replaced by one that accepts everything that is not a repetition. All
+else of the mill is on: prompts, windows, hashes, blocks, Parquet, here onto local disk. With --real the rules stay on
+and the model's own text is judged.
 
     python -m tests.benchmarks.gpu --urls http://127.0.0.1:8000,... --phrases 200000 --out results.json
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -101,10 +103,22 @@ async def bare(spec: CorpusSpec, urls: list[str], phrases: int, *, n: int, ignor
 
 
 async def mill(
-    spec: CorpusSpec, urls: list[str], phrases: int, *, ignore_eos: bool, folder: Path, lanes: int, watch_s: float
+    spec: CorpusSpec,
+    urls: list[str],
+    phrases: int,
+    *,
+    ignore_eos: bool,
+    folder: Path,
+    lanes: int,
+    watch_s: float,
+    counts: list[int],
 ) -> tuple[int, Facts]:
-    """The mill, shard after shard, two at a time so that the tail of one is covered by the next."""
+    """The mill, shard after shard, two at a time so that the tail of one is covered by the next.
+
+    Phrases accepted so far go to `counts` once a second.
+    """
     facts: list[Facts] = []
+    mills: list[Mill] = []
     async with EnginePool(urls, spec, patience=Patience(watch_s=watch_s)) as pool:
         if ignore_eos:
             pool._body["ignore_eos"] = True
@@ -113,11 +127,19 @@ async def mill(
         async def lane() -> None:
             for number in numbers:
                 grinder = Mill(spec, shard_of(spec, number), pool=pool, staging=FolderStaging(folder))
+                mills.append(grinder)
                 if ignore_eos:
                     grinder._judge = lambda answer: Verdict(answer, None, text_hash(answer))
                 facts.append(await grinder.grind())
 
+        async def count() -> None:
+            while True:
+                counts.append(sum(grinder._facts.accepted for grinder in mills))
+                await asyncio.sleep(1)
+
+        counting = asyncio.create_task(count())
         await asyncio.gather(*(lane() for _ in range(lanes)))
+        counting.cancel()
     whole = Facts.total(facts)
     return whole.accepted, whole
 
@@ -126,7 +148,7 @@ def measure(spec: CorpusSpec, given: argparse.Namespace, client: str) -> dict[st
     urls, phrases, ignore_eos = given.urls.split(","), given.phrases, not given.real
     with Gpu() as gpu:
         cpu, wall = time.process_time(), time.monotonic()
-        facts = Facts()
+        facts, counts = Facts(), [0]
         if client == "bare":
             got = asyncio.run(bare(spec, urls, phrases, n=spec.sampling.n, ignore_eos=ignore_eos))
         else:
@@ -138,6 +160,7 @@ def measure(spec: CorpusSpec, given: argparse.Namespace, client: str) -> dict[st
                 folder=given.folder,
                 lanes=given.lanes,
                 watch_s=given.watch_s,
+                counts=counts,
             )
             got, facts = asyncio.run(work)
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
@@ -156,6 +179,7 @@ def measure(spec: CorpusSpec, given: argparse.Namespace, client: str) -> dict[st
         "client_cpu_s": round(cpu, 1),
         "gpu_percent": gpu.mean,
         "hours_for_10m": round(10_000_000 / (got / wall) / 3600, 2),
+        "each_second": [after - before for before, after in itertools.pairwise(counts)] if given.each_second else None,
     }
     sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
@@ -173,6 +197,7 @@ def main() -> None:
     options.add_argument("--watch-s", type=float, default=5.0)
     options.add_argument("--n", type=int, default=1)
     options.add_argument("--real", action="store_true")
+    options.add_argument("--each-second", action="store_true", help="keep the phrases accepted in each second")
     options.add_argument("--corpus", type=Path, default=Path(__file__).with_name("gpu_bench.yaml"))
     options.add_argument("--model", default="m")
     options.add_argument("--clients", default="bare,mill")

@@ -128,6 +128,16 @@ class TestPortHeldByAnotherProgram:
         assert f"(pid {os.getpid()}) and the web server needs it" in message
         assert message.endswith(f"PHRASEMILL_S3_PORT={port + 1} make demo")
 
+    def test_what_a_killed_part_left_is_no_other_program(
+        self, layout: Layout, part: Part, process: PartProcess
+    ) -> None:
+        parent = PartProcess(layout, replace(part, command=(sys.executable, "-c", PARENT, *part.command)))
+        parent.up()
+        psutil.Process(pid_of(parent)).kill()
+        wait_until_gone(parent)
+        parent.check_port()
+        assert parent.up() == "started"
+
     def test_own_process_is_no_other_program(self, process: PartProcess) -> None:
         process.up()
         process.check_port()
@@ -158,6 +168,25 @@ class TestDown:
         wait_until_gone(parent)
         assert parent.down() is True
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+    def test_ends_what_a_killed_part_started_in_sessions_of_their_own(
+        self, layout: Layout, part: Part, process: PartProcess
+    ) -> None:
+        nested = PARENT.replace("'60']", "'60'], start_new_session=True")
+        parent = PartProcess(layout, replace(part, command=(sys.executable, "-c", nested, *part.command)))
+        parent.up()
+        leader = psutil.Process(pid_of(parent))
+        children = leader.children(recursive=True)
+        leader.send_signal(signal.SIGKILL)
+        wait_until_gone(parent)
+        assert parent.down() is True
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+    def test_leaves_other_parts_alone(self, layout: Layout, part: Part, process: PartProcess) -> None:
+        process.up()
+        other = PartProcess(layout, replace(part, name="other", server=None))
+        assert other.down() is False
+        assert process.find()
 
     def test_never_ends_a_process_that_took_over_the_pid(self, process: PartProcess) -> None:
         with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from phrasemill.corpus_file import load_corpus
-from phrasemill.demo.airflow_api import AirflowApi
+from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.keys import Keys, load_keys
 from phrasemill.demo.layout import Layout
 from phrasemill.demo.storage import demo_store, s3_client
@@ -27,8 +27,8 @@ def keys(layout: Layout) -> Keys:
 
 
 @pytest.fixture(scope="session")
-def api(layout: Layout, keys: Keys) -> Iterator[AirflowApi]:
-    api = AirflowApi(layout.url("airflow"), keys.airflow_password)
+def api(layout: Layout, keys: Keys) -> Iterator[DemoAirflow]:
+    api = DemoAirflow(layout.url("airflow"), keys.airflow_password)
     yield api
     api.close()
 

@@ -18,5 +18,6 @@ finish() {
 trap finish EXIT
 
 if [ -d "$PHRASEMILL_STATE" ]; then make reset >/dev/null; fi # what an interrupted run left
+PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m browser tests/browser
 make demo
 .venvs/dev/bin/python -m pytest -m e2e tests/e2e

@@ -9,9 +9,9 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from phrasemill.airflow_api import AirflowRefused
 from phrasemill.corpus_file import load_corpus
-from phrasemill.demo.airflow_api import AirflowApi
-from phrasemill.demo.errors import AirflowRefused
+from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.health import ask
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import Layout
@@ -48,7 +48,7 @@ def keys_under(store: CorpusStore, folder: str) -> list[str]:
     return [entry.key for entry in store.bucket.entries(f"{store.keys.root}/{folder}/")]
 
 
-def newest_run(api: AirflowApi, dag_id: str) -> Run:
+def newest_run(api: DemoAirflow, dag_id: str) -> Run:
     runs = api.runs(dag_id)
     return Run(api, dag_id, runs[-1]["dag_run_id"])
 
@@ -62,7 +62,7 @@ def await_end(run: Run) -> str:
 
 
 class TestFirstNight:
-    def test_run_is_green_with_every_step_of_every_shard(self, api: AirflowApi) -> None:
+    def test_run_is_green_with_every_step_of_every_shard(self, api: DemoAirflow) -> None:
         run = newest_run(api, DAG)
         assert run.state() == "success"
         done = sorted((e["task_id"], e["map_index"]) for e in run.instances() if e["state"] == "success")
@@ -135,15 +135,15 @@ class TestParts:
             stranger.committed()
 
     def test_airflow_refuses_another_password(self, layout: Layout) -> None:
-        with pytest.raises(AirflowRefused, match="refuses the demo's login"):
-            AirflowApi(layout.url("airflow"), "another")
+        with pytest.raises(AirflowRefused, match="refuses the login"):
+            DemoAirflow(layout.url("airflow"), "another")
 
     def test_airflow_shows_its_ui(self, layout: Layout) -> None:
         assert ask(f"{layout.url('airflow')}/") is not None
 
 
 class TestDemoAgain:
-    def test_generates_nothing_and_is_green(self, layout: Layout, store: CorpusStore, api: AirflowApi) -> None:
+    def test_generates_nothing_and_is_green(self, layout: Layout, store: CorpusStore, api: DemoAirflow) -> None:
         before, answers = manifests_of(store), engine_answers(layout.url("engine"))
         printed = make_demo(layout)
         assert newest_run(api, DAG).state() == "success"
@@ -164,7 +164,7 @@ class TestSmallerDemo:
 
 class TestLostManifest:
     def test_clearing_the_run_regenerates_that_shard_alone(
-        self, layout: Layout, store: CorpusStore, api: AirflowApi
+        self, layout: Layout, store: CorpusStore, api: DemoAirflow
     ) -> None:
         before = manifests_of(store)
         answers = engine_answers(layout.url("engine")) or 0
@@ -184,7 +184,7 @@ class TestLostManifest:
 
 
 class TestRedRun:
-    def test_is_told_with_its_task_and_what_it_said(self, api: AirflowApi) -> None:
+    def test_is_told_with_its_task_and_what_it_said(self, api: DemoAirflow) -> None:
         run = Run(api, DAG, api.trigger(DAG, {"shards": "9"}))
         assert await_end(run) == "failed"
         told = what_failed(run)

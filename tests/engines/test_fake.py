@@ -110,6 +110,29 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
+class TestShutdown:
+    def test_with_a_shutdown_timeout_lists_in_flight_are_answered_and_new_ones_refused(
+        self, pool: ThreadPoolExecutor
+    ) -> None:
+        with FakeEngineProcess(latency_ms=500, shutdown_timeout=10) as engine:
+            asked = [pool.submit(complete, engine, ["one", "two"]) for _ in range(3)]
+            wait_until(lambda: engine.state()["lists_in_flight"] == 3)
+            os.kill(engine.pid, signal.SIGTERM)
+            wait_until(lambda: complete(engine).status == 500)
+            assert ask(engine, "/health").status == 200
+            assert [len(one.result().texts) for one in asked] == [2, 2, 2]
+            assert engine.wait_dead() == 0
+
+    def test_after_its_shutdown_timeout_it_ends_whatever_is_in_flight(self, pool: ThreadPoolExecutor) -> None:
+        with FakeEngineProcess(latency_ms=60_000, shutdown_timeout=1) as engine:
+            asked = pool.submit(complete, engine)
+            wait_until(lambda: engine.state()["lists_in_flight"] == 1)
+            os.kill(engine.pid, signal.SIGTERM)
+            assert engine.wait_dead() == 0
+            with pytest.raises((http.client.HTTPException, ConnectionError)):
+                asked.result()
+
+
 class TestCompletions:
     def test_choices_come_prompt_major(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="text", text="echo")

@@ -1,33 +1,22 @@
-"""The few calls of Airflow's public REST API (v2) that the demo makes."""
+"""The few calls of Airflow's public REST API (v2) that the demo makes besides those on connections."""
 
-import json
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from phrasemill.demo.errors import AirflowRefused
+from phrasemill.airflow_api import AirflowApi, Login
 from phrasemill.demo.keys import ADMIN
 
-TIMEOUT_S = 30.0  # a busy two-core machine answers in seconds at times
 RUN_PAGE = 1000
 
 
-class AirflowApi:
-    """Airflow as its user `admin` sees it.
+class DemoAirflow(AirflowApi):
+    """The demo's Airflow as its user `admin` sees it."""
 
-    Every method raises AirflowRefused, with Airflow's own words, when a call fails.
-    """
+    login_fix = "run make reset"
+    silence_fix = "see make status"
 
     def __init__(self, url: str, password: str) -> None:
-        self.url = url
-        self._password = password
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
-        self._log_in()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
+        super().__init__(url, Login(username=ADMIN, password=password), trust_env=False)
 
     def set_pool(self, name: str, slots: int, description: str) -> None:
         """Make the pool, or give it these slots."""
@@ -36,15 +25,6 @@ class AirflowApi:
             self._call("PATCH", f"/pools/{name}", json={"pool": name} | body)
         else:
             self._call("POST", "/pools", json={"name": name} | body)
-
-    def set_connection(self, conn_id: str, conn_type: str, **fields: Any) -> None:  # noqa: ANN401
-        """Make the connection, or give it these fields; `extra` is a mapping."""
-        fields["extra"] = json.dumps(fields.get("extra", {}))
-        body = {"connection_id": conn_id, "conn_type": conn_type} | fields
-        if self._exists(f"/connections/{conn_id}"):
-            self._call("PATCH", f"/connections/{conn_id}", json=body)
-        else:
-            self._call("POST", "/connections", json=body)
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """The Dag as it was parsed last, or None while Airflow does not know it."""
@@ -101,38 +81,3 @@ class AirflowApi:
         params = {"map_index": instance["map_index"], "full_content": True}
         content: list[Any] = self._call("GET", path, params=params)["content"]
         return [entry for entry in content if isinstance(entry, dict)]
-
-    def _log_in(self) -> None:
-        answer = self._send("POST", "/auth/token", json={"username": ADMIN, "password": self._password})
-        if answer.is_error:
-            raise AirflowRefused(f"Airflow at {self.url} refuses the demo's login ({_words(answer)}); run make reset")
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-    def _exists(self, path: str) -> bool:
-        answer = self._send("GET", f"/api/v2{path}")
-        if answer.is_error and answer.status_code != httpx.codes.NOT_FOUND:
-            raise AirflowRefused(f"Airflow: GET {path}: {_words(answer)}")
-        return not answer.is_error
-
-    def _call(self, method: str, path: str, **arguments: Any) -> Any:  # noqa: ANN401
-        answer = self._send(method, f"/api/v2{path}", **arguments)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:  # the token is good for a day; demos may be older
-            self._log_in()
-            answer = self._send(method, f"/api/v2{path}", **arguments)
-        if answer.is_error:
-            raise AirflowRefused(f"Airflow: {method} {path}: {_words(answer)}")
-        return answer.json() if answer.content else None
-
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401
-        try:
-            return self._http.request(method, path, headers={"Accept": "application/json"}, **arguments)
-        except httpx.HTTPError as error:
-            raise AirflowRefused(f"Airflow at {self.url} does not answer ({error}); see make status") from error
-
-
-def _words(answer: httpx.Response) -> str:
-    try:
-        said = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        said = answer.text
-    return f"{answer.status_code} {str(said)[:300]}"

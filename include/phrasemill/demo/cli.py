@@ -12,8 +12,8 @@ from phrasemill.demo import start
 from phrasemill.demo.corpus_choice import Choice, chosen_corpus
 from phrasemill.demo.errors import DemoError
 from phrasemill.demo.layout import Layout
-from phrasemill.demo.night import grind_night
 from phrasemill.errors import PhrasemillError
+from phrasemill.extras import BUCKETS, require
 
 app = typer.Typer(no_args_is_help=True, help="The demo: real parts on this machine, and a night ground on them.")
 
@@ -42,6 +42,9 @@ def up(
 @app.command()
 def run(corpus: Corpus = None, phrases: Phrases = None, shards: Shards = None) -> None:
     """Grind one night on the running parts and print what came of it."""
+    require("demo run", BUCKETS)
+    from phrasemill.demo.night import grind_night  # noqa: PLC0415
+
     try:
         grind_night(Layout.from_environment(), Choice(corpus, phrases, shards), Console())
     except KeyboardInterrupt:

@@ -23,9 +23,5 @@ class PartFailed(DemoError):
     """A part did not come up, or went away; the message names its log."""
 
 
-class AirflowRefused(DemoError):
-    """Airflow's API answered with an error, or not at all."""
-
-
 class NightFailed(DemoError):
     """The run ended red; the message names the task and what it said."""

@@ -2,7 +2,7 @@
 
 import time
 
-from phrasemill.demo.airflow_api import AirflowApi
+from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.errors import DemoError
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import MODEL, REGION, Layout
@@ -13,7 +13,7 @@ POOL_SLOTS = 2
 PARSE_PATIENCE_S = 120.0
 
 
-def furnish(api: AirflowApi, layout: Layout, keys: Keys, spec: CorpusSpec) -> None:
+def furnish(api: DemoAirflow, layout: Layout, keys: Keys, spec: CorpusSpec) -> None:
     """Make pool and connections, or bring them up to date."""
     api.set_pool(ENGINES_POOL, POOL_SLOTS, "Shards that the engines write at the same time")
     api.set_connection(
@@ -32,7 +32,7 @@ def furnish(api: AirflowApi, layout: Layout, keys: Keys, spec: CorpusSpec) -> No
     )
 
 
-def await_dag(api: AirflowApi, spec: CorpusSpec) -> str:
+def await_dag(api: DemoAirflow, spec: CorpusSpec) -> str:
     """Wait until Airflow has parsed the corpus's Dag and let its runs run; returns its id.
 
     Raises:

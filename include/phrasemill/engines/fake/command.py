@@ -38,6 +38,9 @@ def fake_engine(
     keep_alive_s: Annotated[
         float, typer.Option(help="Close a connection that is idle for this long.")
     ] = DEFAULTS.keep_alive_s,
+    shutdown_timeout: Annotated[
+        int, typer.Option(help="Seconds after SIGTERM for lists in flight.")
+    ] = DEFAULTS.shutdown_timeout,
     port_file: Annotated[Path | None, typer.Option(help="Write the port into this file once listening.")] = None,
     until_stdin_closes: Annotated[
         bool, typer.Option("--until-stdin-closes", help="Exit when stdin ends, so when the starter is gone.")
@@ -66,6 +69,7 @@ def fake_engine(
                 bad_share=bad_share,
                 seed=seed,
                 keep_alive_s=keep_alive_s,
+                shutdown_timeout=shutdown_timeout,
                 api_key=os.environ.get(API_KEY_VARIABLE) or None,
                 port_file=port_file,
                 until_stdin_closes=until_stdin_closes,

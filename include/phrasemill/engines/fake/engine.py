@@ -21,6 +21,8 @@ SERVED_VERSION = "0.32.0"
 KEPT_REQUESTS = 256
 EXIT_CODE = 1
 DEAD_ENGINE_EXITS_AFTER_S = 0.2  # vLLM's API server ends itself shortly after its engine
+ENDING = "cannot schedule new futures after shutdown"  # what vLLM answers to new requests while it drains
+DRAIN_TICK_S = 0.01
 DEAD_ENGINE = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 JSON = "application/json"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +43,7 @@ class FakeEngine:
         self.bodies: deque[tuple[str, bytes]] = deque(maxlen=KEPT_REQUESTS)
         self._prefixes = metrics.PrefixCache()
         self._dead = False
+        self._draining = False
         self._created = int(time.time())
 
     @property
@@ -48,6 +51,13 @@ class FakeEngine:
         """The names it serves now, and its context length."""
         own = self.faults.other_model or self.settings.model
         return asks.Served(names=(own, *self.settings.lora), max_model_len=self.settings.max_model_len)
+
+    async def drain(self, *, within_s: float) -> None:
+        """Refuse new lists, and return when those in flight are answered, or after `within_s`."""
+        self._draining = True
+        deadline = time.monotonic() + within_s
+        while self.counters.lists_in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - lists are counted
+            await asyncio.sleep(DRAIN_TICK_S)
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions: n texts for each prompt of a list."""
@@ -92,6 +102,8 @@ class FakeEngine:
         raw = await request.read()
         self.bodies.append((request.path, raw))
         ask = read(asks.read_json(raw), self.served)
+        if self._draining:
+            raise RequestRefused(ENDING, status=500)
         fault = self.faults.take(request.path, ask.prompts)
         self.counters.enter(len(ask.prompts))
         try:

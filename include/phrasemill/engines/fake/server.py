@@ -53,6 +53,8 @@ async def _serve(settings: FakeEngineSettings) -> None:
     try:
         server = await _listen(settings, runner, engine)
         await stop.wait()
+        if settings.shutdown_timeout:
+            await engine.drain(within_s=settings.shutdown_timeout)
         server.close()
     finally:
         await runner.cleanup()

@@ -21,6 +21,7 @@ class FakeEngineSettings:
     whole engine, shared evenly by the sequences that run (0: no limit). `max_num_seqs` is how many run at
     once. A share `bad_share` of the outputs takes one of `bad_modes` instead of `text`, in turn. `seed` None
     means another one each start, so that engines and restarts do not repeat each other's sentences.
+    `shutdown_timeout` is vLLM's: so many seconds after SIGTERM for lists in flight, while new ones get 500.
     Raises FakeEngineError for values out of range.
     """
 
@@ -37,6 +38,7 @@ class FakeEngineSettings:
     bad_share: float = 0.0
     seed: int | None = None
     keep_alive_s: float = 120.0
+    shutdown_timeout: int = 0
     api_key: str | None = None
     port_file: Path | None = None
     until_stdin_closes: bool = False
@@ -53,6 +55,7 @@ class FakeEngineSettings:
                 ("tokens_per_second", "0 (no limit) or more", self.tokens_per_second >= 0),
                 ("bad_share", "between 0 and 1", 0 <= self.bad_share <= 1),
                 ("keep_alive_s", "more than 0", self.keep_alive_s > 0),
+                ("shutdown_timeout", "0 or more", self.shutdown_timeout >= 0),
             )
             if not kept
         ]

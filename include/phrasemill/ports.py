@@ -8,7 +8,8 @@ import psutil
 
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there; also false where the system forbids it (ports below 1024)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do, so that connections of an earlier server that linger in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,153 @@
+"""Commands that work on a corpus's bucket, without Airflow: `run`, `status`, `sample` and `report`.
+
+What they need beyond the core (boto3, the gate, the report's pages) is imported by the command that needs it, so
+that the other commands run where it is not installed.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from phrasemill.cli.bucket import open_store
+from phrasemill.cli.corpora import Corpus
+from phrasemill.errors import PhrasemillError, PlanError
+from phrasemill.extras import BUCKETS, GATE, PAGES, require
+from phrasemill.planning import format_shards, nights_needed, parse_shards, shards_of_night
+from phrasemill.serving.api_key import read_api_key
+from phrasemill.serving.options import parse_urls
+from phrasemill.terminal import out
+
+if TYPE_CHECKING:
+    from phrasemill.overview import Overview
+    from phrasemill.report import CorpusSummary, NightSummary
+    from phrasemill.steps import Workplace
+
+Engines = Annotated[
+    str, typer.Option(envvar="PHRASEMILL_ENGINES", help="Engine URLs, separated by commas or spaces.", show_envvar=True)
+]
+
+
+def run(
+    corpus: Corpus,
+    engines: Engines,
+    shards: Annotated[str | None, typer.Option(help="Shard numbers such as 0-3, 7.")] = None,
+    next_shards: Annotated[
+        int, typer.Option("--next", min=1, help="Without --shards: how many uncommitted shards.")
+    ] = 1,
+) -> None:
+    """Grind, gate and commit shards without Airflow, one after the other.
+
+    An API key is read from PHRASEMILL_API_KEY, never from the command line, where others could see it.
+    """
+    require("run", (*BUCKETS, *GATE))
+    from phrasemill import steps  # noqa: PLC0415
+    from phrasemill.grind_progress import GrindProgress  # noqa: PLC0415
+
+    place = _workplace(corpus, engines=engines)
+    found = steps.preflight(place)
+    out.print(f"[bold]{place.spec.name}[/]: {', '.join(f'{what}: {state}' for what, state in found.items())}")
+    numbers = parse_shards(place.spec, shards) if shards else steps.next_uncommitted(place, next_shards)
+    todo = steps.plan(place, numbers)
+    if not todo:
+        out.print("nothing to do: " + ("these shards are committed" if numbers else "the corpus is complete"))
+        return
+    failures = []
+    with GrindProgress(out, todo) as progress:
+        for item in todo:
+            try:
+                steps.generate(place, item["shard"], on_progress=progress.update)
+                steps.validate(place, item["shard"])
+                done = steps.publish(place, item["shard"])
+            except PhrasemillError as error:
+                failures.append(str(error))
+                progress.fail(item["label"])
+            else:
+                progress.finish(item["label"], done["data"])
+    if failures:
+        raise PhrasemillError("\n".join(failures))
+
+
+def status(
+    corpus: Corpus,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what is committed, missing and quarantined, and how far the target is."""
+    require("status", BUCKETS)
+    from phrasemill.overview import overview  # noqa: PLC0415
+
+    seen = overview(open_store(corpus))
+    if as_json:
+        sys.stdout.write(seen.model_dump_json(indent=1) + "\n")
+    else:
+        out.print(_status_table(seen))
+
+
+def sample(
+    corpus: Corpus,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many phrases.")] = 10,
+    seed: Annotated[int | None, typer.Option(help="The same seed shows the same phrases.")] = None,
+) -> None:
+    """Print random committed phrases with their coordinates."""
+    require("sample", BUCKETS)
+    from phrasemill.overview import sample_rows  # noqa: PLC0415
+
+    for row in sample_rows(open_store(corpus), n, seed=seed):
+        slots = ", ".join(lexeme for _, lexeme in row["slots"])
+        coordinates = f"{row['phrase_id']:>10}  {row['template']}, scene {row['scene']}: {slots}"
+        out.print(row["text"], markup=False, highlight=False)
+        out.print(coordinates, style="dim", markup=False, highlight=False)
+
+
+def report(
+    corpus: Corpus,
+    night: Annotated[int | None, typer.Option(min=0, help="Only one night, 0 for the first.")] = None,
+    shards: Annotated[str | None, typer.Option(help="Only some shards, such as 0-3, 7.")] = None,
+    to: Annotated[Path, typer.Option(help="Where to write report.html and summary.json.")] = Path(),
+) -> None:
+    """Write the report of a corpus to a folder: of all its nights, or of one night or some shards."""
+    require("report", (*BUCKETS, *PAGES))
+    from phrasemill import closing  # noqa: PLC0415
+
+    place = _workplace(corpus)
+    if night is not None and shards:
+        raise PlanError("both --night and --shards are given; leave one of them out")
+    if not place.store.committed():
+        raise PlanError(f"{place.spec.name}: no shard is committed yet, so there is nothing to report")
+    summary: CorpusSummary | NightSummary
+    if night is None and not shards:
+        summary = closing.corpus_report(place)
+    elif shards:
+        numbers = parse_shards(place.spec, shards)
+        summary = closing.night_report(place, label=f"shards {format_shards(numbers)}", night=None, shards=numbers)
+    else:
+        numbers = shards_of_night(place.spec, night or 0)
+        if not numbers:
+            raise PlanError(
+                f"{place.spec.name} has no night {night}; its nights are 0 to {nights_needed(place.spec) - 1}"
+            )
+        summary = closing.night_report(place, label=f"night {night}", night=night, shards=numbers)
+    to.mkdir(parents=True, exist_ok=True)
+    for name, content in closing.report_files(summary).items():
+        (to / name).write_bytes(content)
+        out.print(f"wrote {to / name}")
+
+
+def _workplace(corpus: str, *, engines: str = "") -> "Workplace":
+    from phrasemill.steps import Workplace  # noqa: PLC0415
+
+    store = open_store(corpus)
+    urls, api_key = parse_urls(engines), read_api_key(None)
+    return Workplace(spec=store.spec, store=store, engine_urls=urls, api_key=api_key)
+
+
+def _status_table(seen: "Overview") -> Table:
+    table = Table(title=f"{seen.corpus}: {seen.target_share:.1%} of {seen.target_phrases:,} phrases", show_header=False)
+    table.add_row("committed", f"{seen.committed_shards:,} of {seen.shards:,} shards, {seen.phrases:,} phrases")
+    table.add_row("size", f"{seen.chars:,} characters, {seen.text_bytes:,} bytes of text")
+    table.add_row("missing", format_shards(seen.missing) or "none")
+    for item in seen.quarantined:
+        table.add_row("quarantined", f"shard {item.shard} at {item.at}: {item.reason}")
+    return table
