@@ -1,28 +1,28 @@
-"""A shard's table as the mill would write it, for tests: sentences of invented words, all different."""
+"""A shard's table as the mill would write it, for tests: sentences of words in no order, all different."""
 
 import random
 
 import numpy as np
 import pyarrow as pa
 
+from phrasemill.engines.fake import lexicons
 from phrasemill.planning import Shard
 from phrasemill.prompts import PromptBook
 from phrasemill.rows import SCHEMA, build_rows
 from phrasemill.rules import text_hash
 from phrasemill.spec import CorpusSpec
 
-LETTERS = {"en": ("bdfklmnrstvz", "aeiou"), "ru": ("бдзклмнрстфш", "аеиоу")}
+PARTS = ("PERSON_ADJECTIVES", "PERSONS", "ADVERBS", "VERBS", "OBJECT_ADJECTIVES", "OBJECTS", "PLACE_ADJECTIVES")
+WORDS = {
+    language: sorted({word for part in PARTS for word in getattr(lexicons, f"{language.upper()}_{part}")})
+    for language in ("en", "ru")
+}
 
 
 def sentences(count: int, *, language: str = "en", words: int = 14, seed: int = 0) -> list[str]:
-    """So many sentences of so many words, about six letters each."""
+    """So many sentences of so many words, about seven letters each, that read as their language."""
     draw = random.Random(f"{language} {seed}")
-    consonants, vowels = LETTERS[language]
-
-    def word() -> str:
-        return "".join(draw.choice(consonants) + draw.choice(vowels) for _ in range(draw.choice((2, 3, 3, 4))))
-
-    lexicon = [word() for _ in range(1000)]
+    lexicon = [word for word in WORDS[language] if word.isalpha() and len(word) <= 9]
     texts: dict[str, None] = {}
     while len(texts) < count:
         texts[" ".join(draw.choices(lexicon, k=words)).capitalize() + "."] = None

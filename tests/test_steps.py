@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from phrasemill.acceptance import accept
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.engines.pool import Patience
 from phrasemill.errors import (
@@ -18,6 +19,7 @@ from phrasemill.errors import (
     StoreError,
     StoreUnavailable,
 )
+from phrasemill.gate import Verdict
 from phrasemill.planning import blocks_of, shard_of
 from phrasemill.progress import Progress
 from phrasemill.rows import decode_rows
@@ -26,7 +28,7 @@ from phrasemill.spec import CorpusSpec
 from phrasemill.steps import Workplace, generate, next_uncommitted, plan, preflight, publish, validate
 from phrasemill.store.bucket import Bucket
 from phrasemill.store.corpus_store import CorpusStore
-from phrasemill.store.quarantine import quarantined
+from phrasemill.store.quarantine import discard, quarantined
 from phrasemill.store.staging import ShardStaging
 from tests.grinding import QUICK
 from tests.servers import S3Server, free_port
@@ -203,10 +205,14 @@ class TestGate:
     ) -> None:
         strict = with_spec(place, gate={"min_mean_chars": 139})
         generate(strict, 0)
-        with pytest.raises(GateFailed, match=r"tiny shard-00000 failed the gate: .*139") as error:
+        with pytest.raises(GateFailed) as error:
             validate(strict, 0)
         [held] = quarantined(strict.store)
-        assert strict.store.url(held.key) in str(error.value)
+        message = str(error.value)
+        assert message.startswith("tiny shard-00000 failed the gate: mean characters a phrase: ")
+        assert "(limit: 139 to 140, ±" in message
+        assert strict.store.url(held.key) in message
+        assert "phrasemill quarantine show tiny 0" in message
         assert staged_keys(strict) == []
         assert strict.store.committed() == []
         with pytest.raises(StagingIncomplete, match="3 of 3 staged blocks"):
@@ -218,6 +224,52 @@ class TestGate:
         validate(relaxed, 0)
         assert publish(relaxed, 0)["committed"]
 
+    def test_discarding_its_rows_does_not_bring_their_attempts_back(self, place: Workplace) -> None:
+        strict = with_spec(place, gate={"min_mean_chars": 139})
+        for expected in (0, 1, 2):
+            generate(strict, 0)
+            rows, _ = ShardStaging(strict.store, shard_of(strict.spec, 0)).rows()
+            assert min(rows.column("attempt").to_pylist()) == expected
+            with pytest.raises(GateFailed):
+                validate(strict, 0)
+            discard(strict.store, quarantined(strict.store)[-1], by="anna")
+
+    def test_an_accepted_shard_is_done(self, place: Workplace, engine: FakeEngineProcess) -> None:
+        strict = with_spec(place, gate={"min_mean_chars": 139})
+        generate(strict, 0)
+        with pytest.raises(GateFailed):
+            validate(strict, 0)
+        accept(strict.store, shard_of(strict.spec, 0), quarantined(strict.store)[-1], by="anna", reason="a test")
+        engine.kill()  # not even needed
+        assert plan(strict, [0]) == []
+        for step in (generate, validate, publish):
+            assert step(strict, 0)["committed"]
+
+    def test_blocks_that_outlive_a_failed_gate_are_written_anew(
+        self, place: Workplace, s3_server: S3Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        strict = with_spec(place, gate={"min_mean_chars": 139})
+        generate(strict, 0)
+        with s3_proxy(s3_server.endpoint) as proxy:
+            proxy.on("DELETE", "/staging/", "forge", status=403)
+            bucket = Bucket(S3Server.client(proxy.url), place.store.bucket.name)
+            with pytest.raises(StoreError):
+                validate(replace(strict, store=CorpusStore(bucket, strict.spec)), 0)
+        assert len(quarantined(strict.store)) == 1
+        assert len(staged_keys(strict)) == 3
+        generate(strict, 0)
+        assert "have failed the gate already and are written anew" in caplog.text
+        rows, _ = ShardStaging(strict.store, shard_of(strict.spec, 0)).rows()
+        assert min(rows.column("attempt").to_pylist()) == 1
+
+    def test_the_whole_verdict_lies_beside_the_manifest(self, place: Workplace) -> None:
+        commit(place)
+        manifest = place.store.manifest(0)
+        assert manifest is not None
+        whole = Verdict.model_validate_json(place.store.bucket.get(manifest.verdict_key) or b"")
+        assert whole.passed
+        assert whole.model_dump(mode="json", exclude={"samples"}) == manifest.verdict
+
 
 class TestPublish:
     def test_without_a_verdict_it_refuses(self, place: Workplace) -> None:
@@ -226,17 +278,28 @@ class TestPublish:
             publish(place, 0)
         assert place.store.committed() == []
 
-    def test_blocks_written_anew_after_the_gate_are_refused_until_they_are_judged(self, place: Workplace) -> None:
+    def test_blocks_written_anew_after_the_gate_pass_it_once_more(
+        self, place: Workplace, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        place = with_spec(place, gate={"severity": {"near-duplicate phrases": "warning"}})  # the new ones are alike
         write(place)
         block = blocks_of(place.spec, shard_of(place.spec, 0))[1]
-        staging = ShardStaging(place.store, shard_of(place.spec, 0))
-        staging.save(block, block_rows(place.spec, block), facts_of(block))
-        with pytest.raises(StagingIncomplete, match="blocks were written anew after the gate"):
+        ShardStaging(place.store, shard_of(place.spec, 0)).save(block, block_rows(place.spec, block), facts_of(block))
+        publish(place, 0)
+        assert "blocks were written anew after the gate" in caplog.text
+        manifest = place.store.manifest(0)
+        assert manifest is not None
+        near = [one for one in manifest.verdict["expectations"] if one["name"] == "near-duplicate phrases"]
+        assert [one["passed"] for one in near] == [False]  # of the new rows, not of those that validate saw
+
+    def test_blocks_written_anew_after_the_gate_that_fail_it_are_not_committed(self, place: Workplace) -> None:
+        write(place)
+        block = blocks_of(place.spec, shard_of(place.spec, 0))[1]
+        ShardStaging(place.store, shard_of(place.spec, 0)).save(block, block_rows(place.spec, block), facts_of(block))
+        with pytest.raises(GateFailed, match="near-duplicate phrases"):
             publish(place, 0)
         assert place.store.committed() == []
-        validate(place, 0)
-        publish(place, 0)
-        assert place.store.committed() == [0]
+        assert len(quarantined(place.store)) == 1
 
     def test_a_block_lost_after_the_gate_is_refused(self, place: Workplace) -> None:
         write(place)

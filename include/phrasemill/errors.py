@@ -41,8 +41,16 @@ class GateFailed(PhrasemillError):
     """A shard failed the gate and lies in quarantine; the message names expectation, value and limit."""
 
 
+class QuarantineError(PhrasemillError):
+    """A quarantined shard is not there, or cannot be accepted; the message says which and why."""
+
+
 class NightIncomplete(PhrasemillError):
     """A shard of the night has no manifest; the message names it and the report."""
+
+
+class DataDocsError(PhrasemillError):
+    """Great Expectations did not build a page of a night's Data Docs; the night itself is none the worse."""
 
 
 class StoreError(PhrasemillError):
@@ -57,6 +65,10 @@ class StoreUnavailable(StoreError):
 
 class ObjectDamaged(StoreError):
     """An object does not read back as it was written: its sha256 differs from the one put with it."""
+
+
+class RecordUnreadable(StoreError):
+    """A manifest or a quarantine record is not of this version of phrasemill, or not whole."""
 
 
 class StagingIncomplete(StoreError):

@@ -8,6 +8,23 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from phrasemill.facts import Facts
 
+VERDICT_APART = frozenset({"samples"})
+"""Fields of a verdict that its own file has and the manifest does without: a report reads 400 manifests."""
+
+
+class Acceptance(BaseModel):
+    """Somebody's word that a shard is good enough although the gate failed it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: str = Field(min_length=1)
+    at: AwareDatetime
+    reason: str = Field(min_length=1)
+    failed: tuple[str, ...]
+    """The critical expectations that failed, with what was observed and what is allowed."""
+    quarantine_key: str
+    """Of the record of the failed gate."""
+
 
 class Manifest(BaseModel):
     """One committed shard: what it holds, where its data is, what it took, and what the gate said."""
@@ -32,7 +49,11 @@ class Manifest(BaseModel):
     run_id: str
     facts: Facts
     verdict: dict[str, Any]
-    """A `phrasemill.gate.Verdict` as JSON."""
+    """A `phrasemill.gate.Verdict` as JSON, less VERDICT_APART."""
+    verdict_key: str = ""
+    """Key of the whole verdict; empty in manifests older than it."""
+    accepted: Acceptance | None = None
+    """Set where the gate failed the shard and somebody accepted it."""
 
     @property
     def label(self) -> str:

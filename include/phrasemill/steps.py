@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from phrasemill.engines.check import check_engines
 from phrasemill.engines.pool import EnginePool, Patience
@@ -22,6 +23,7 @@ from phrasemill.manifest import Manifest
 from phrasemill.mill import Mill
 from phrasemill.planning import Shard, shard_of
 from phrasemill.progress import Progress
+from phrasemill.rules import check_rules
 from phrasemill.spec import CorpusSpec
 from phrasemill.store.commit import commit_shard
 from phrasemill.store.corpus_store import CorpusStore
@@ -50,20 +52,17 @@ def preflight(place: Workplace) -> dict[str, Any]:
     Raises:
         EnginesDown, EngineRefused, StoreError: with what to do.
     """
+    check_rules(place.spec)
     engines = asyncio.run(check_engines(place.engine_urls, place.spec, api_key=place.api_key))
     for url, why in engines.silent.items():
         log.warning("engine %s does not answer and is left out until it does: %s", url, why)
-    conditional = probe_bucket(place.store)
-    if not conditional:
-        log.warning(
-            "bucket %s ignores conditional puts: two workers that commit one shard in the same instant are told "
-            "apart by comparing only; see phrasemill.store.commit",
-            place.store.bucket.name,
-        )
+    bucket = probe_bucket(place.store)
+    for warning in bucket.warnings:
+        log.warning("%s", warning)
     place.store.record_spec()
     return {
         "engines": f"{len(engines.serving)} of {len(place.engine_urls)} serve {place.spec.model.served}",
-        "bucket": "conditional puts are " + ("honoured" if conditional else "ignored"),
+        "bucket": str(bucket),
         "fingerprint": place.store.fingerprint,
     }
 
@@ -108,6 +107,7 @@ def generate(
         return _short(done)
     staging = ShardStaging(place.store, shard)
     begin = first_attempt(place.store, shard)
+    _clear_used(staging, shard, begin=begin)
 
     async def grind() -> Facts:
         pool = EnginePool(place.engine_urls, place.spec, api_key=place.api_key, patience=place.patience)
@@ -140,63 +140,98 @@ def validate(place: Workplace, shard_number: int) -> dict[str, Any]:
         GateFailed: naming expectation, observed value and limit.
         StagingIncomplete: there is nothing whole to validate.
     """
-    # Here and not at the top: Great Expectations takes 3 to 4 s to import.
-    from phrasemill.gate import check_shard  # noqa: PLC0415
-
     shard, done = _look_up(place, shard_number)
     if done:
         return _short(done)
-    rows, facts = ShardStaging(place.store, shard).rows()
-    verdict = check_shard(rows, spec=place.spec, shard=shard, facts=facts)
-    record = verdict.model_dump(mode="json")
-    if not verdict.passed:
-        key = quarantine_shard(
-            place.store,
-            shard,
-            rows,
-            facts=facts,
-            verdict=record,
-            reason=verdict.reason(),
-            run_id=place.run_id,
-        )
-        raise GateFailed(
-            f"{place.spec.name} {shard.label} failed the gate: {verdict.reason()}. Rows and verdict: "
-            f"{place.store.url(key)}. Clear generate of this shard to write it anew"
-        )
+    try:
+        rows, facts = ShardStaging(place.store, shard).rows()  # refuses blocks of another fingerprint
+    except StagingIncomplete as error:
+        return _short(_committed_meanwhile(place, shard, error))
+    record = _judge(place, shard, rows, facts)
     body = json.dumps({"texts": _digest(rows), "verdict": record}).encode()
     place.store.bucket.put(place.store.keys.verdict(shard), body, content_type="application/json")
-    return {"shard": shard.number, "passed": True, "expectations": len(verdict.expectations)}
+    return {"shard": shard.number, "passed": True, "expectations": len(record["expectations"])}
 
 
 def publish(place: Workplace, shard_number: int) -> dict[str, Any]:
     """Commit a validated shard.
 
+    Blocks that were written anew after the gate (two workers at once) pass it once more, here.
+
     Raises:
         StagingIncomplete: blocks or verdict are missing.
+        GateFailed: see `validate`.
         CommitConflict, StoreUnavailable: see `commit_shard`.
     """
     shard, done = _look_up(place, shard_number)
+    staging = ShardStaging(place.store, shard)
+    if not done:
+        try:
+            judged, verdict = _staged_verdict(place, shard)
+            rows, facts = staging.rows()
+        except StagingIncomplete as error:
+            done = _committed_meanwhile(place, shard, error)
     if done:
-        ShardStaging(place.store, shard).clear()
+        staging.clear()
         return _short(done)
-    content = place.store.bucket.get(place.store.keys.verdict(shard))
-    if content is None:
-        raise StagingIncomplete(f"{place.spec.name} {shard.label}: has no verdict; run validate for it again")
-    rows, facts = ShardStaging(place.store, shard).rows()
-    try:
-        judged = json.loads(content)
-        unchanged = judged["texts"] == _digest(rows)
-        verdict = judged["verdict"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StagingIncomplete(
-            f"{place.store.url(place.store.keys.verdict(shard))}: is no verdict of this version; run validate again"
-        ) from error
-    if not unchanged:
-        raise StagingIncomplete(
-            f"{place.spec.name} {shard.label}: blocks were written anew after the gate; run validate for it again"
-        )
+    if judged != _digest(rows):
+        log.warning("%s: blocks were written anew after the gate; they pass it once more", shard.label)
+        verdict = _judge(place, shard, rows, facts)
     manifest = commit_shard(place.store, shard, rows, facts=facts, verdict=verdict, run_id=place.run_id)
     return _short(manifest)
+
+
+def _judge(place: Workplace, shard: Shard, rows: pa.Table, facts: Facts) -> dict[str, Any]:
+    """The gate's verdict as JSON; rows that fail go to quarantine.
+
+    Raises:
+        GateFailed: naming expectation, observed value and limit.
+    """
+    # Here and not at the top: Great Expectations takes 3 to 4 s to import.
+    from phrasemill.gate import check_shard  # noqa: PLC0415
+    from phrasemill.gate.note import quarantine_note  # noqa: PLC0415
+
+    verdict = check_shard(rows, spec=place.spec, shard=shard, facts=facts, fingerprint=place.store.fingerprint)
+    record = verdict.model_dump(mode="json")
+    if verdict.passed:
+        return record
+    key = quarantine_shard(
+        place.store,
+        shard,
+        rows,
+        facts=facts,
+        verdict=record,
+        reason=verdict.reason(),
+        note=quarantine_note(verdict, corpus=place.spec.name, shard=shard, run_id=place.run_id),
+        run_id=place.run_id,
+    )
+    raise GateFailed(
+        f"{place.spec.name} {shard.label} failed the gate: {verdict.reason()}. Rows, verdict and reason: "
+        f"{place.store.url(key)}. Look with `phrasemill quarantine show {place.spec.name} {shard.number}`; "
+        "clear generate of this shard to write it anew, from other prompts"
+    )
+
+
+def _staged_verdict(place: Workplace, shard: Shard) -> tuple[str, dict[str, Any]]:
+    """Which rows the gate has passed, as a digest, and its verdict."""
+    key = place.store.keys.verdict(shard)
+    content = place.store.bucket.get(key)
+    if content is None:
+        raise StagingIncomplete(f"{place.spec.name} {shard.label}: has no verdict; run validate for it again")
+    try:
+        judged = json.loads(content)
+        return str(judged["texts"]), dict(judged["verdict"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StagingIncomplete(f"{place.store.url(key)}: is no verdict of this version; run validate again") from error
+
+
+def _committed_meanwhile(place: Workplace, shard: Shard, error: StagingIncomplete) -> Manifest:
+    """The manifest of another worker that has cleared staging under our hands; without one the error stands."""
+    manifest = place.store.manifest(shard.number)
+    if manifest is None:
+        raise error
+    log.info("%s %s was committed by another worker meanwhile", place.spec.name, shard.label)
+    return manifest
 
 
 def _look_up(place: Workplace, shard_number: int) -> tuple[Shard, Manifest | None]:
@@ -205,6 +240,13 @@ def _look_up(place: Workplace, shard_number: int) -> tuple[Shard, Manifest | Non
     if manifest:
         log.info("%s %s is committed already: nothing to do", place.spec.name, shard.label)
     return shard, manifest
+
+
+def _clear_used(staging: ShardStaging, shard: Shard, *, begin: int) -> None:
+    """Remove blocks of a failed gate, left by a worker that died between quarantine and clearing up."""
+    if begin and any(pc.min(block.rows.column("attempt")).as_py() < begin for block in staging.load().values()):
+        log.warning("%s: staged blocks have failed the gate already and are written anew", shard.label)
+        staging.clear()
 
 
 def _digest(rows: pa.Table) -> str:

@@ -15,6 +15,7 @@ from phrasemill.manifest import Manifest
 from phrasemill.planning import shard_of
 from phrasemill.rows import decode_rows
 from phrasemill.spec import CorpusSpec
+from phrasemill.store.bucket import Bucket
 from phrasemill.store.commit import commit_shard
 from phrasemill.store.corpus_store import CorpusStore
 from phrasemill.store.staging import ShardStaging
@@ -38,6 +39,7 @@ def assert_committed(store: CorpusStore, manifest: Manifest) -> pa.Table:
     """One manifest, one data object, and the one describes the other."""
     assert keys(store, "manifests/") == ["manifests/shard-00000.json"]
     assert keys(store, "shards/") == [manifest.data_key.removeprefix(f"{store.keys.root}/")]
+    assert keys(store, "verdicts/") == [manifest.verdict_key.removeprefix(f"{store.keys.root}/")]
     content = store.bucket.get(manifest.data_key)
     assert content is not None
     assert hashlib.sha256(content).hexdigest() == manifest.data_sha256
@@ -57,14 +59,14 @@ class TestOrder:
         root = f"/{store.bucket.name}/"
         changes = [
             (method, path.removeprefix(root))
-            for method, path, _ in proxied.proxy.seen
-            if method != "GET" or "/shards/" in path
+            for method, path, status in proxied.proxy.seen
+            if (method != "GET" or "/shards/" in path) and status != 501  # of a server without conditional puts
         ]
-        data, record = f"{manifest.data_key}", store.keys.manifest(0)
-        assert changes[:3] == [("PUT", data), ("GET", data), ("PUT", record)]
-        assert {method for method, _ in changes[3:]} == {"DELETE"}
-        assert all("/staging/00000/" in path for _, path in changes[3:])
-        assert len(changes[3:]) == 3
+        data, judged, record = manifest.data_key, manifest.verdict_key, store.keys.manifest(0)
+        assert changes[:4] == [("PUT", data), ("GET", data), ("PUT", judged), ("PUT", record)]
+        assert {method for method, _ in changes[4:]} == {"DELETE"}
+        assert all("/staging/00000/" in path for _, path in changes[4:])
+        assert len(changes[4:]) == 3
         assert_committed(store, manifest)
 
     def test_the_manifest_tells_what_was_committed(self, store: CorpusStore) -> None:
@@ -78,6 +80,16 @@ class TestOrder:
         assert (manifest.verdict, manifest.run_id, manifest.facts.accepted) == ({"passed": True}, "run-1", 60)
         assert manifest.data_key.endswith(f"shards/shard-00000-{manifest.data_sha256[:12]}.parquet")
         assert manifest.committed_at.utcoffset() is not None
+
+    def test_the_whole_verdict_lies_beside_the_manifest_which_keeps_it_without_samples(
+        self, store: CorpusStore
+    ) -> None:
+        verdict = {"passed": True, "metrics": {"rows": 60}, "samples": [{"text": "Лампа."}]}
+        planned = shard_of(store.spec, 0)
+        rows = shard_rows(store.spec, planned)
+        manifest = commit_shard(store, planned, rows, facts=Facts(accepted=60), verdict=verdict, run_id="run-1")
+        assert manifest.verdict == {"passed": True, "metrics": {"rows": 60}}
+        assert json.loads(store.bucket.get(manifest.verdict_key) or b"") == verdict
 
     def test_the_commit_is_what_is_listed(self, store: CorpusStore) -> None:
         assert store.committed() == []
@@ -119,6 +131,7 @@ class TestAgain:
         assert commit(store) == first
         assert keys(store, "staging/") == []
 
+    @pytest.mark.usefixtures("conditional_puts")
     def test_after_a_manifest_whose_answer_was_lost(self, proxied: Proxied, store: CorpusStore) -> None:
         proxied.proxy.on("PUT", "/manifests/", "lose")
         manifest = commit(proxied.store)
@@ -127,7 +140,7 @@ class TestAgain:
 
     def test_data_that_reads_back_otherwise_is_not_committed(self, proxied: Proxied, store: CorpusStore) -> None:
         stage(store)
-        proxied.proxy.on("GET", "/shards/", "spoil")
+        proxied.proxy.on("GET", "/shards/", "spoil", count=3)
         with pytest.raises(StoreUnavailable, match="what was read back differs") as error:
             commit(proxied.store)
         assert error.value.retryable
@@ -146,6 +159,7 @@ class TestRace:
                 pool.map(lambda each: commit(proxied.store, words=each[1], run_id=f"run-{each[0]}"), enumerate(words))
             )
 
+    @pytest.mark.usefixtures("conditional_puts")
     def test_one_wins_and_the_loser_removes_its_data_and_succeeds(self, proxied: Proxied, store: CorpusStore) -> None:
         stage(store)
         first, second = self.race(proxied, "morning", "evening")
@@ -155,6 +169,7 @@ class TestRace:
         assert first.run_id == ("run-0" if "morning" in rows["text"][0].as_py() else "run-1")
         assert keys(store, "staging/") == []
 
+    @pytest.mark.usefixtures("conditional_puts")
     def test_of_four_one_wins(self, proxied: Proxied, store: CorpusStore) -> None:
         manifests = self.race(proxied, "morning", "evening", "noon", "night")
         assert all(manifest == manifests[0] for manifest in manifests)
@@ -164,6 +179,18 @@ class TestRace:
         first, second = self.race(proxied, "morning", "morning")
         assert first == second
         assert_committed(store, first)
+
+
+class TestParts:
+    def test_a_shard_over_the_limit_goes_up_in_parts_and_its_manifest_in_one_put(
+        self, proxied: Proxied, store: CorpusStore
+    ) -> None:
+        bucket = Bucket(proxied.server.client(proxied.proxy.url), store.bucket.name, parts_above=1000)
+        manifest = commit(CorpusStore(bucket, store.spec))
+        assert len(proxied.proxy.statuses("POST", "/shards/")) == 2  # begun and completed
+        assert proxied.proxy.statuses("POST", "/manifests/") == []
+        assert_committed(store, manifest)
+        assert list(store.bucket.uploads("")) == []
 
 
 class TestConflict:
@@ -184,7 +211,18 @@ class TestConflict:
         proxied.proxy.on("PUT", "/manifests/", "pass", before=lambda: commit(store))
         with pytest.raises(CommitConflict, match=r"rules\.max_chars"):
             commit(changed, words="evening")
-        assert store.manifest(0) is not None
+        standing = store.manifest(0)
+        assert standing is not None
+        assert_committed(store, standing)  # and nothing of the other lies about
+
+    def test_one_that_has_the_very_same_rows_keeps_its_data(self, proxied: Proxied, store: CorpusStore) -> None:
+        changed = CorpusStore(proxied.bucket, make_spec(rules={"max_chars": 200}))
+        proxied.proxy.on("PUT", "/manifests/", "pass", before=lambda: commit(store))
+        with pytest.raises(CommitConflict):
+            commit(changed)
+        standing = store.manifest(0)
+        assert standing is not None
+        assert_committed(store, standing)
 
     def test_something_that_is_no_manifest_is_told(self, store: CorpusStore) -> None:
         store.bucket.put(store.keys.manifest(0), b'{"format": 99}')

@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from phrasemill.errors import StoreError
+from phrasemill.errors import QuarantineError, StoreError
 from phrasemill.facts import Facts
 from phrasemill.planning import shard_of
-from phrasemill.rows import decode_rows
 from phrasemill.store.corpus_store import CorpusStore
-from phrasemill.store.quarantine import first_attempt, quarantine_shard, quarantined
+from phrasemill.store.quarantine import (
+    discard,
+    first_attempt,
+    held_rows,
+    held_shard,
+    quarantine_shard,
+    quarantined,
+)
 from tests.store.conftest import Proxied
 from tests.store.rows import shard_rows, stage
 
@@ -27,7 +33,8 @@ def quarantine(
         facts=Facts(accepted=60, rejects={"echo": 4}),
         verdict={"passed": False, "why": "Länge"},
         reason="mean length 40 is below 60",
-        run_id="manual__2026-11-01T22:00",
+        note="It failed: Länge.\n",
+        run_id=run_id,
     )
 
 
@@ -44,9 +51,9 @@ class TestQuarantine:
             store.fingerprint,
         )
         assert record["facts"]["rejects"] == {"echo": 4}
-        content = store.bucket.get(key.replace("verdict.json", "rows.parquet"))
-        rows, _ = decode_rows(content or b"", source="rows")
-        assert rows.equals(shard_rows(store.spec, shard))
+        [item] = quarantined(store)
+        assert held_rows(store, item).equals(shard_rows(store.spec, shard))
+        assert store.bucket.get(key.replace("verdict.json", "reason.txt")) == "It failed: Länge.\n".encode()
         assert list(store.bucket.entries(store.keys.staging(shard))) == []
 
     def test_the_verdict_is_put_after_the_rows_and_before_staging_goes(
@@ -55,8 +62,8 @@ class TestQuarantine:
         stage(store)
         quarantine(proxied.store)
         changes = [(method, path.rsplit("/", 1)[1]) for method, path, _ in proxied.proxy.seen if method != "GET"]
-        assert changes[:2] == [("PUT", "rows.parquet"), ("PUT", "verdict.json")]
-        assert {method for method, _ in changes[2:]} == {"DELETE"}
+        assert changes[:3] == [("PUT", "rows.parquet"), ("PUT", "reason.txt"), ("PUT", "verdict.json")]
+        assert {method for method, _ in changes[3:]} == {"DELETE"}
 
     def test_one_that_dies_before_its_verdict_is_not_listed_and_loses_nothing(
         self, proxied: Proxied, store: CorpusStore
@@ -86,6 +93,57 @@ class TestQuarantine:
         store.bucket.put(key, content)
         with pytest.raises(StoreError, match=f"{key}: is no verdict of this version"):
             quarantined(store)
+
+
+class TestHeld:
+    def test_the_last_one_of_a_shard_or_that_of_a_run(self, store: CorpusStore) -> None:
+        first, second = quarantine(store, run_id="night-1"), quarantine(store, attempt=1, run_id="night-2")
+        shard = shard_of(store.spec, 0)
+        assert held_shard(store, shard).key == second
+        assert held_shard(store, shard, "night-1").key == first
+        entry = held_shard(store, shard, "night-1").entry
+        assert entry.startswith("night-1-")
+        assert held_shard(store, shard, entry).key == first
+
+    def test_what_is_not_there_is_told(self, store: CorpusStore) -> None:
+        quarantine(store, run_id="night-1")
+        with pytest.raises(QuarantineError, match="tiny shard-00001: nothing is held in quarantine"):
+            held_shard(store, shard_of(store.spec, 1))
+        with pytest.raises(QuarantineError, match=r"nothing of run 'night-2' is held .*; held are: night-1-2"):
+            held_shard(store, shard_of(store.spec, 0), "night-2")
+
+
+class TestDiscard:
+    def test_rows_go_and_the_record_stays_with_the_attempts_that_were_used(self, store: CorpusStore) -> None:
+        quarantine(store, attempt=6)
+        [item] = quarantined(store)
+        discard(store, item, by="anna")
+        assert store.bucket.get(item.rows_key) is None
+        assert quarantined(store) == []
+        [left] = quarantined(store, among="all")
+        assert (left.discarded or {})["by"] == "anna"
+        assert (left.reason, left.verdict) == (item.reason, item.verdict)
+        assert first_attempt(store, shard_of(store.spec, 0)) == 7
+
+    def test_one_that_dies_half_way_can_be_done_again(self, proxied: Proxied, store: CorpusStore) -> None:
+        quarantine(store)
+        [item] = quarantined(store)
+        proxied.proxy.on("PUT", "verdict.json", "forge", status=403)
+        with pytest.raises(StoreError):
+            discard(proxied.store, item, by="anna")
+        assert quarantined(store) == [item]
+        with pytest.raises(QuarantineError, match=r"rows\.parquet: is gone; discard the entry"):
+            held_rows(store, item)
+        discard(store, item, by="anna")
+        assert quarantined(store) == []
+
+    def test_without_its_record_nothing_is_removed(self, store: CorpusStore) -> None:
+        quarantine(store)
+        [item] = quarantined(store)
+        store.bucket.delete([item.key])
+        with pytest.raises(QuarantineError, match="the record is gone"):
+            discard(store, item, by="anna")
+        assert store.bucket.get(item.rows_key)
 
 
 class TestFirstAttempt:

@@ -2,14 +2,30 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from phrasemill.gate.metrics import Figures, sampling_error
 from phrasemill.gate.verdict import Severity
 from phrasemill.planning import Shard
 from phrasemill.rows import SCHEMA
 from phrasemill.spec import CorpusSpec
+
+
+def count_in_words(value: float) -> str:
+    """A whole number."""
+    return f"{value:.0f}"
+
+
+def decimal_in_words(value: float) -> str:
+    """A number with at most two decimals."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def share_in_words(value: float) -> str:
+    """A share of 1 as per cent, rounded down: 99.97 % must not read 100 % beside a limit of 100 %."""
+    if 0 < value < 0.001:
+        return f"{value * 100:.2g} %"
+    return f"{math.floor(round(value * 1000, 6)) / 10:g} %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +47,23 @@ class Check:
     note: str = ""
     """Added to the observed value."""
     severity: Severity = "critical"
+    identity: bool = False
+    """See `phrasemill.gate.verdict.Expectation`."""
 
 
-def checks_of(spec: CorpusSpec, *, shard: Shard, figures: Figures, judged: int) -> list[Check]:
-    """All checks of a shard, the gravest first: identity of the rows, their texts, then the shard's figures."""
-    return [
-        *_identity(shard),
-        *(_no_nulls(column) for column in SCHEMA.names),
-        *_texts(spec),
-        *_figures(spec, figures=figures, judged=judged),
-        *_attempts(spec, figures=figures),
-    ]
+def with_severities(checks: list[Check], spec: CorpusSpec) -> list[Check]:
+    """The checks that a corpus wants asked, each as severe as it says. Those of identity stay as they are."""
+    asked = []
+    for check in checks:
+        severity = "critical" if check.identity else spec.gate.severity_of(check.name)
+        if severity != "off":
+            asked.append(replace(check, severity=severity))
+    return asked
+
+
+def row_checks(spec: CorpusSpec, *, shard: Shard) -> list[Check]:
+    """What holds for every row, the gravest first: which rows, whole ones, their texts."""
+    return [*_identity(shard), *(_no_nulls(column) for column in SCHEMA.names), *_texts(spec), *_attempts(spec)]
 
 
 def _identity(shard: Shard) -> list[Check]:
@@ -52,7 +74,8 @@ def _identity(shard: Shard) -> list[Check]:
             expectation="ExpectTableRowCountToEqual",
             arguments={"value": shard.rows},
             limit=f"exactly {shard.rows}",
-            format=_count,
+            format=count_in_words,
+            identity=True,
         ),
         Check(
             name="phrase ids are unique",
@@ -61,6 +84,7 @@ def _identity(shard: Shard) -> list[Check]:
             column="phrase_id",
             limit="every id once",
             breach="repeated",
+            identity=True,
         ),
         _edge("first phrase id", "ExpectColumnMinToBeBetween", shard.first_id),
         _edge("last phrase id", "ExpectColumnMaxToBeBetween", last_id),
@@ -74,7 +98,8 @@ def _edge(name: str, expectation: str, phrase_id: int) -> Check:
         arguments={"column": "phrase_id", "min_value": phrase_id, "max_value": phrase_id},
         column="phrase_id",
         limit=f"exactly {phrase_id}",
-        format=_count,
+        format=count_in_words,
+        identity=True,
     )
 
 
@@ -86,6 +111,7 @@ def _no_nulls(column: str) -> Check:
         column=column,
         limit="a value in every row",
         breach="empty",
+        identity=True,
     )
 
 
@@ -99,29 +125,14 @@ def _texts(spec: CorpusSpec) -> list[Check]:
             column="text_hash",
             limit="every text once, case and spaces folded",
             breach="repeated",
+            identity=True,
         ),
-        Check(
-            name="text_hash belongs to the text",
-            expectation="ExpectColumnPairValuesToBeEqual",
-            arguments={"column_A": "text_hash", "column_B": "true_hash"},
-            column="text_hash",
-            limit="what the text hashes to",
-            breach="wrong",
-        ),
-        Check(
-            name="chars is the length of the text",
-            expectation="ExpectColumnPairValuesToBeEqual",
-            arguments={"column_A": "chars", "column_B": "true_chars"},
-            column="chars",
-            limit="Unicode characters of the text",
-            breach="wrong",
-        ),
-        Check(
-            name="characters of each phrase",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "true_chars", "min_value": rules.min_chars, "max_value": rules.max_chars},
-            column="text",
-            limit=f"{rules.min_chars} to {rules.max_chars}",
+        _pair("text_hash belongs to the text", "text_hash", limit="what the text hashes to"),
+        _pair("chars is the length of the text", "chars", limit="Unicode characters of the text"),
+        _pair(
+            "coordinates are those of the plan",
+            "coordinates",
+            limit="the template, scene and slots that the corpus file gives an id and attempt",
         ),
         Check(
             name="language",
@@ -130,112 +141,39 @@ def _texts(spec: CorpusSpec) -> list[Check]:
             column="lang",
             limit=f"{spec.language} in every row",
             breach="other",
+            identity=True,
+        ),
+        Check(
+            name="characters of each phrase",
+            expectation="ExpectColumnValuesToBeBetween",
+            arguments={"column": "true_chars", "min_value": rules.min_chars, "max_value": rules.max_chars},
+            column="text",
+            limit=f"{rules.min_chars} to {rules.max_chars}",
         ),
     ]
 
 
-def _figures(spec: CorpusSpec, *, figures: Figures, judged: int) -> list[Check]:
-    gate, metrics = spec.gate, figures.metrics
-    chance = sampling_error(metrics, "mean_chars", limit=gate.min_mean_chars, judged=judged)
+def _pair(name: str, column: str, *, limit: str) -> Check:
+    """A column that can be computed anew, against what it should hold."""
+    return Check(
+        name=name,
+        expectation="ExpectColumnPairValuesToBeEqual",
+        arguments={"column_A": column, "column_B": f"true_{column}", "ignore_row_if": "either_value_is_missing"},
+        column=column,
+        limit=limit,
+        breach="wrong",
+        identity=True,
+    )
+
+
+def _attempts(spec: CorpusSpec) -> list[Check]:
+    last = spec.rules.max_attempts - 1
     return [
-        Check(
-            name="template coverage",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "template_coverage", "min_value": gate.min_template_coverage},
-            column="template",
-            limit=f"at least {_share(gate.min_template_coverage)} of each template's planned phrases",
-            frame="figures",
-            format=_share,
-        ),
-        Check(
-            name="mean characters a phrase",
-            expectation="ExpectColumnMeanToBeBetween",
-            arguments={
-                "column": "true_chars",
-                "min_value": gate.min_mean_chars - chance,
-                "max_value": gate.max_mean_chars + chance,
-            },
-            column="text",
-            limit=f"{gate.min_mean_chars:g} to {gate.max_mean_chars:g}",
-            chance=f"±{chance:.1f}" if chance >= 0.05 else "",
-            format=_decimal,
-        ),
-        _at_most("top_opening_share", gate.max_top_opening_share, metrics=metrics, judged=judged)(
-            name="share of the most common opening",
-            column="text",
-            note=f" ({figures.top_opening[:40]!r})",
-        ),
-        Check(
-            name="distinct word pairs (distinct-2)",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "distinct_2", "min_value": gate.min_distinct_2},
-            column="text",
-            limit=f"at least {_share(gate.min_distinct_2)} in 500 phrases",
-            frame="figures",
-            format=_share,
-        ),
-        _at_most("reject_share", gate.max_reject_share, metrics=metrics, judged=judged)(
-            name="share of outputs rejected",
-        ),
-    ]
-
-
-def _at_most(metric: str, limit: float, *, metrics: dict[str, float], judged: int) -> Callable[..., Check]:
-    """A check that a share does not pass its limit by more than chance explains; give it name and column."""
-    chance = sampling_error(metrics, metric, limit=limit, judged=judged)
-
-    def check(**words: Any) -> Check:  # noqa: ANN401
-        return Check(
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": metric, "max_value": limit + chance},
-            limit=f"at most {_share(limit)}",
-            chance=f"+{_share(chance)}" if chance >= 0.0005 else "",
-            frame="figures",
-            format=_share,
-            **words,
-        )
-
-    return check
-
-
-def _attempts(spec: CorpusSpec, *, figures: Figures) -> list[Check]:
-    """Warnings only: many attempts cost time, and say nothing against the phrases accepted in the end."""
-    limit, first = spec.gate.max_mean_attempt, int(figures.metrics["first_attempt"])
-    chance = sampling_error(figures.metrics, "mean_attempt", limit=limit, judged=0)
-    last = first + spec.rules.max_attempts - 1
-    return [
-        Check(
-            name="mean re-asks a phrase",
-            expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "mean_attempt", "max_value": limit + chance},
-            column="attempt",
-            limit=f"at most {limit:g}",
-            chance=f"+{chance:.2f}" if chance >= 0.005 else "",
-            frame="figures",
-            format=_decimal,
-            severity="warning",
-        ),
         Check(
             name="attempts of each phrase",
             expectation="ExpectColumnValuesToBeBetween",
-            arguments={"column": "attempt", "min_value": 0, "max_value": last},
+            arguments={"column": "re_asks", "min_value": 0, "max_value": last},
             column="attempt",
-            limit=f"0 to {last}",
-            severity="warning",
-        ),
+            limit=f"0 to {last} re-asks",
+        )
     ]
-
-
-def _count(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _share(value: float) -> str:
-    if 0 < value < 0.001:
-        return f"{value * 100:.2g} %"
-    # Rounded down: 99.97 % must not read 100 % beside a limit of 100 %.
-    return f"{math.floor(round(value * 1000, 6)) / 10:g} %"

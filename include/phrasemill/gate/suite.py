@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from phrasemill.gate.checks import Check
+from phrasemill.gate.coverage import coordinates_in_words, planned_coordinates
 from phrasemill.gate.metrics import Figures
 from phrasemill.gate.verdict import EXAMPLES_SHOWN, Expectation
 from phrasemill.rules import text_hash
+from phrasemill.spec import CorpusSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,26 +26,32 @@ if TYPE_CHECKING:
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def run_suite(checks: list[Check], rows: pa.Table, *, figures: Figures) -> list[Expectation]:
+def run_suite(checks: list[Check], rows: pa.Table, *, spec: CorpusSpec, figures: Figures) -> list[Expectation]:
     """Ask all checks of a shard's rows and figures; the answers come in their order."""
     import pandas as pd  # noqa: PLC0415
 
-    frames = {"rows": _rows_frame(rows), "figures": pd.DataFrame([figures.metrics])}
+    frames = {"rows": _rows_frame(rows, spec, figures), "figures": pd.DataFrame([figures.metrics])}
     with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="phrasemill-gate-") as scratch:
         results = _validate(checks, frames, scratch=scratch)
     return [_expectation(check, result, figures=figures) for check, result in zip(checks, results, strict=True)]
 
 
-def _rows_frame(rows: pa.Table) -> "pd.DataFrame":
-    """Rows as pandas, each text's true hash and length beside them; slots only tell whether they are there."""
+def _rows_frame(rows: pa.Table, spec: CorpusSpec, figures: Figures) -> "pd.DataFrame":
+    """Rows as pandas, and beside them what can be computed anew: each text's hash and length, the coordinates.
+
+    Slots only tell whether they are there.
+    """
     texts = rows.column("text").combine_chunks()
     slots = rows.column("slots").combine_chunks()
     true_hashes = (text_hash(text) for text in texts.fill_null("").to_pylist())
     columns = {name: rows.column(name) for name in rows.column_names}
     columns |= {name: columns[name].cast(pa.string()) for name in ("template", "lang")}
     columns["slots"] = pc.if_else(slots.is_valid(), 1, None)
-    columns["true_hash"] = pa.array(np.fromiter(true_hashes, np.uint64, len(texts)))
+    columns["true_text_hash"] = pa.array(np.fromiter(true_hashes, np.uint64, len(texts)))
     columns["true_chars"] = pc.utf8_length(texts)
+    columns["coordinates"] = coordinates_in_words(rows)
+    columns["true_coordinates"] = planned_coordinates(rows, spec)
+    columns["re_asks"] = pc.subtract(columns["attempt"].cast(pa.int64()), int(figures.metrics["first_attempt"]))
     return pa.table(columns).to_pandas()
 
 
@@ -105,6 +113,7 @@ def _expectation(check: Check, answer: dict[str, Any], *, figures: Figures) -> E
         limit=check.limit,
         chance=check.chance,
         severity=check.severity,
+        identity=check.identity,
         passed=answer["success"],
         examples=_phrase_ids(result) if check.frame == "rows" else (),
     )

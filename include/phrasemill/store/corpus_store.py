@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from phrasemill.corpus_file import dump_corpus, parse_corpus
-from phrasemill.errors import FingerprintMismatch, SpecError, StoreError
+from phrasemill.errors import FingerprintMismatch, RecordUnreadable, SpecError
 from phrasemill.fingerprint import differing_fields, fingerprint
 from phrasemill.manifest import Manifest
 from phrasemill.spec import CorpusSpec
@@ -46,17 +46,27 @@ class CorpusStore:
 
         Raises:
             FingerprintMismatch: it was made from another version of the corpus file.
+            RecordUnreadable: it is no manifest of this version of phrasemill.
+        """
+        manifest = self.manifest_of_any(shard_number)
+        if manifest is not None:
+            self.refuse_other(manifest.fingerprint, what=self.url(self.keys.manifest(shard_number)))
+        return manifest
+
+    def manifest_of_any(self, shard_number: int) -> Manifest | None:
+        """The manifest of a shard, whatever version of the corpus file it was made from.
+
+        Raises:
+            RecordUnreadable: it is no manifest of this version of phrasemill.
         """
         key = self.keys.manifest(shard_number)
         content = self.bucket.get(key)
         if content is None:
             return None
         try:
-            manifest = Manifest.model_validate_json(content)
+            return Manifest.model_validate_json(content)
         except ValueError as error:
-            raise StoreError(f"{self.url(key)}: is no manifest of this version ({error})") from error
-        self.refuse_other(manifest.fingerprint, what=self.url(key))
-        return manifest
+            raise RecordUnreadable(f"{self.url(key)}: is no manifest of this version ({error})") from error
 
     def manifests(self, shard_numbers: Iterable[int]) -> list[Manifest]:
         """The manifests of those shards that have one, in their order."""
@@ -70,22 +80,27 @@ class CorpusStore:
         """
         if other == self.fingerprint:
             return
-        differences = "fields unknown: its corpus file was not kept"
-        content = self.bucket.get(self.keys.spec(other))
-        if content:
-            try:
-                theirs = parse_corpus(content.decode(), source=self.keys.spec(other))
-                differences = "; ".join(differing_fields(self.spec, theirs)) or "the version of phrasemill"
-            except (SpecError, UnicodeDecodeError):
-                differences = "fields unknown: its corpus file is of another version of phrasemill"
         raise FingerprintMismatch(
             f"{what} was made from another version of corpus {self.spec.name!r} (fingerprint {other}, "
-            f"now {self.fingerprint}); what differs: {differences}. Undo the change, or give the corpus "
+            f"now {self.fingerprint}); what differs: {self.differences(other)}. Undo the change, or give the corpus "
             "a new name so that it starts afresh"
         )
 
+    def differences(self, other: str) -> str:
+        """The fields in which the corpus file of another fingerprint differs, as far as it was kept."""
+        content = self.bucket.get(self.keys.spec(other))
+        if not content:
+            return "fields unknown: its corpus file was not kept"
+        try:
+            theirs = parse_corpus(content.decode(), source=self.keys.spec(other))
+        except (SpecError, UnicodeDecodeError):
+            return "fields unknown: its corpus file is of another version of phrasemill"
+        return "; ".join(differing_fields(self.spec, theirs)) or "the version of phrasemill"
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Results in the order of the items; the first error is raised."""
-    with ThreadPoolExecutor(PARALLEL_READS) as pool:
+
+def in_parallel(
+    work: Callable[[Item], Result], items: Iterable[Item], *, at_once: int = PARALLEL_READS
+) -> list[Result]:
+    """Results in the order of the items; the first error is raised, and what has not begun is not done then."""
+    with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(work, items))

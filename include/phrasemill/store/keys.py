@@ -34,6 +34,10 @@ class Keys:
         """One staged block."""
         return f"{self.staging(shard)}{number:04d}.parquet"
 
+    def probes(self) -> str:
+        """Prefix of the objects with which preflight tries the bucket."""
+        return f"{self.root}/staging/probe-"
+
     def verdict(self, shard: Shard) -> str:
         """The gate's verdict on staged blocks that await their commit."""
         return f"{self.staging(shard)}verdict.json"
@@ -49,6 +53,14 @@ class Keys:
     def manifest(self, shard_number: int) -> str:
         """The manifest of a shard: its existence is the commit."""
         return f"{self.root}/manifests/shard-{shard_number:05d}.json"
+
+    def judged(self, shard: Shard, sha256: str) -> str:
+        """The whole verdict on the committed rows of a shard."""
+        return f"{self.root}/verdicts/{shard.label}-{sha256[:12]}.json"
+
+    def retracted(self, shard_number: int, at: str) -> str:
+        """What became of the manifest of a shard whose data was gone."""
+        return f"{self.root}/retracted/shard-{shard_number:05d}-{key_safe(at)}.json"
 
     def quarantines(self) -> str:
         """Prefix of all quarantined shards."""
