@@ -5,32 +5,28 @@ import json
 import re
 import statistics
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from phrasemill.facts import Facts
 from phrasemill.gate import Expectation, Verdict, check_shard
-from phrasemill.manifest import Manifest, Totals
+from phrasemill.manifest import Acceptance, Manifest, Totals
 from phrasemill.planning import shard_of
 from phrasemill.report import NightSummary, render_report, summarise_night
+from phrasemill.report.schema import summary_schema
+from phrasemill.report.summary import TrendPoint
 from phrasemill.rows import encode_rows
 from phrasemill.spec import CorpusSpec
+from tests.hostile import HOSTILE
 from tests.specs import make_spec
 from tests.tables import make_rows
 
 START = dt.datetime(2026, 11, 1, 21, 0, tzinfo=dt.UTC)
 NOW = START + dt.timedelta(hours=1)
-HOSTILE = [
-    "<script>document.title = 'stolen'</script>",
-    '"><img src="https://example.invalid/x.png" onerror="alert(1)">',
-    "</style></title></bdi></main><h1>Mine</h1>",
-    "{{ 7 * 7 }}{% raw %}",
-    "\u202eright to left\u2066 \x00\x07\x1b[31m\u2028\ufeff",
-    "=HYPERLINK(\"https://example.invalid\")",
-    "W" * 10_240,
-]  # fmt: skip
 
 
 def facts_of(number: int, *, seconds: int = 60) -> Facts:
@@ -159,9 +155,9 @@ class TestFiguresAreThoseOfTheRows:
         assert rejects[0].share == pytest.approx(21 / 151)
         assert rejects[0].examples == ("Fog.", "Rain 0.", "Rain 1.")
 
-    def test_diversity(self, night):
+    def test_metrics_are_averaged_over_shards(self, night):
         values = [manifest.verdict["metrics"]["distinct_2"] for manifest in night.manifests]
-        line = next(line for line in night.summary().diversity if line.metric == "distinct_2")
+        line = next(line for line in night.summary().figures if line.metric == "distinct_2")
         assert (line.lowest, line.highest) == (min(values), max(values))
         assert line.mean == pytest.approx(statistics.mean(values))
 
@@ -212,14 +208,15 @@ class TestState:
     )
     def test_in_words(self, night, missing, quarantined, state):
         held = [{"shard": shard, "run": "run-1", "reason": "too short", "key": "k"} for shard in quarantined]
-        summary = night.summary(planned=[0, 1, 2, 3], missing=missing, quarantined=held)
+        manifests = [manifest for manifest in night.manifests if manifest.shard not in missing]
+        summary = night.summary(manifests=manifests, planned=[0, 1, 2, 3], missing=missing, quarantined=held)
         assert summary.state == state
         assert summary.complete is (not missing)
 
     def test_a_night_with_nothing_committed(self, night):
         summary = night.summary(manifests=[], missing=[0, 1], committed=Totals())
         assert (summary.phrases, summary.lengths, summary.work.phrases_per_second) == (0, None, None)
-        assert "nothing is committed yet" in render_report(summary, sample=[])
+        assert "nothing is committed yet" in render_report(summary)
 
 
 class TestExpectationsComeWorstFirst:
@@ -295,14 +292,19 @@ def page_full_of(text: str) -> str:
         quarantined=[{"shard": 1, "run": text, "reason": text}],
         committed=Totals.of([manifest]),
         now=NOW,
+        sample=[{"text": text, "template": text, "scene": 1, "phrase_id": 1}],
+        earlier=[
+            TrendPoint(date=text, phrases=60, mean_chars=90),
+            TrendPoint(date="before", phrases=60, mean_chars=91),
+        ],
     )
-    return render_report(summary, sample=[{"text": text, "template": text, "scene": 1, "phrase_id": 1}])
+    return render_report(summary)
 
 
 class TestPage:
     def test_shows_the_night_in_words(self, night):
         rows = night.tables[0].to_pylist()[:30]
-        text = " ".join(" ".join(Page(render_report(night.summary(), sample=rows)).texts).split())
+        text = " ".join(" ".join(Page(render_report(night.summary(sample=rows))).texts).split())
         assert "complete 120 phrases in 2 of 2 shards are committed; every one of them passed the gate." in text
         assert "50 % of the target: 120 of 240 phrases, 2 of 4 shards" in text.replace("\u00a0", " ")
         assert "too short fewer characters or words than the rules ask for 21" in text
@@ -312,13 +314,13 @@ class TestPage:
     def test_names_what_is_missing_and_why(self, night):
         held = [{"shard": 3, "run": "run-1", "reason": "mean characters a phrase: 31 (limit: 60 to 140)"}]
         summary = night.summary(planned=[0, 1, 2, 3], missing=[2, 3], quarantined=held)
-        text = " ".join(" ".join(Page(render_report(summary, sample=[])).texts).split())
+        text = " ".join(" ".join(Page(render_report(summary)).texts).split())
         assert "2 of 4 shards missing (2-3), of which 3 in quarantine" in text
         assert "mean characters a phrase: 31 (limit: 60 to 140)" in text
         assert "passed the gate" not in text
 
     def test_asks_for_nothing_and_runs_nothing(self, night):
-        html = render_report(night.summary(), sample=sample_of(["A phrase."]))
+        html = render_report(night.summary(sample=sample_of(["A phrase."])))
         page = Page(html)
         assert not {"script", "link", "img", "iframe", "form", "object", "embed", "a"} & set(page.elements)
         names = {name for name, _ in page.attributes}
@@ -328,7 +330,7 @@ class TestPage:
         assert "@import" not in html
 
     def test_its_policy_allows_its_own_style_and_nothing_else(self, night):
-        html = render_report(night.summary(), sample=[])
+        html = render_report(night.summary())
         style = re.search(r"<style>(.*?)</style>", html, re.DOTALL).group(1)
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         policy = next(value for name, value in Page(html).attributes if value and "default-src" in value)
@@ -343,29 +345,96 @@ class TestPage:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]", html)
 
     def test_invisible_characters_are_spelled_out(self, night):
-        html = render_report(night.summary(), sample=sample_of(["abc\u202edef\x00"]))
+        html = render_report(night.summary(sample=sample_of(["abc\u202edef\x00"])))
         assert "<bdi>abc[U+202E]def[U+0000]</bdi>" in html
 
     def test_a_text_of_ten_kilobytes_is_cut_and_says_so(self, night):
-        html = render_report(night.summary(), sample=sample_of(["W" * 10_240]))
+        html = render_report(night.summary(sample=sample_of(["W" * 10_240])))
         assert "W" * 1000 + "… (10,240 characters)</bdi>" in html
         assert "W" * 1001 not in html
 
     def test_right_to_left_text_stays_in_its_line(self, night):
-        assert "<bdi>مرحبا (1)</bdi>" in render_report(night.summary(), sample=sample_of(["مرحبا (1)"]))
+        assert "<bdi>مرحبا (1)</bdi>" in render_report(night.summary(sample=sample_of(["مرحبا (1)"])))
 
     @pytest.mark.parametrize("sizes", [[94], [20, 160], list(range(1, 9_999, 7))])
     def test_a_histogram_holds_any_range_of_lengths(self, night, sizes):
         lengths = night.summary().lengths.model_copy(
             update={"histogram": dict.fromkeys(sizes, 2), "shortest": sizes[0], "longest": sizes[-1]}
         )
-        html = render_report(night.summary().model_copy(update={"lengths": lengths}), sample=[])
-        drawing = re.search(r'<svg class="histogram".*?</svg>', html, re.DOTALL).group()
-        heights = [float(height) for height in re.findall(r' height="([\d.]+)"', drawing)]
-        assert 1 <= len(heights) <= 40
-        assert max(heights) == 100
+        html = render_report(night.summary().model_copy(update={"lengths": lengths}))
+        drawing = re.search(r'<svg class="plot"[^>]*Histogram.*?</svg>', html, re.DOTALL).group()
+        assert 1 <= len(re.findall(r'class="fill-accent"', drawing)) <= 46
 
     def test_summary_json_is_plain(self, night):
         summary = json.loads(night.summary().model_dump_json())
         assert summary["state"] == "complete"
         assert summary["work"]["phrases_per_second"] == pytest.approx(120 / 90)
+
+
+class TestMendedShards:
+    def failed_once(self, shard: int) -> dict[str, object]:
+        verdict = verdict_of(passed=False).model_dump(mode="json")
+        return {"shard": shard, "run": "run-1", "reason": "thing: 1", "verdict": verdict, "discarded": None}
+
+    def test_a_shard_that_was_written_anew_does_not_count_as_failed(self, night):
+        summary = night.summary(quarantined=[self.failed_once(1)])
+        thing = next(line for line in summary.expectations if line.name == "thing")
+        assert (thing.failed_shards, thing.mended_shards) == ((), (1,))
+        assert summary.quarantined[0].now == "committed"
+        text = " ".join(" ".join(Page(render_report(summary)).texts).split())
+        assert "failed once, mended: shard 1" in text
+        assert "every one of them passed the gate" in text
+
+    def test_one_that_is_missing_counts_as_failed_and_comes_first(self, night):
+        held = [self.failed_once(1), self.failed_once(2)]
+        summary = night.summary(planned=[0, 1, 2], missing=[2], quarantined=held)
+        assert summary.expectations[0].failed_shards == (2,)
+        assert summary.expectations[0].mended_shards == (1,)
+        assert [line.now for line in summary.quarantined] == ["committed", "held"]
+
+    def test_discarded_rows_are_no_longer_in_quarantine(self, night):
+        gone = self.failed_once(2) | {"discarded": {"by": "ada", "at": "2026-11-01"}}
+        summary = night.summary(planned=[0, 1, 2], missing=[2], quarantined=[gone])
+        assert summary.quarantined[0].now == "discarded"
+        assert summary.state == "incomplete: 1 of 3 shards missing (2)"
+
+    def test_one_that_was_accepted_is_told_with_whose_word_and_why(self, night):
+        accepted = Acceptance(by="ada", at=NOW, reason="short on purpose", failed=("thing: 1",), quarantine_key="k")
+        verdict = verdict_of(passed=False).model_dump(mode="json")
+        changed = night.manifests[1].model_copy(update={"accepted": accepted, "verdict": verdict})
+        summary = night.summary(manifests=[night.manifests[0], changed], quarantined=[self.failed_once(1)])
+        assert summary.quarantined[0].now == "accepted"
+        assert summary.expectations[0].failed_shards == (1,)
+        text = " ".join(" ".join(Page(render_report(summary)).texts).split())
+        assert "1 of them accepted from quarantine" in text
+        assert "short on purpose thing: 1 ada , 2026-11-01 22:00 UTC" in text
+
+
+class TestPlots:
+    def test_each_has_a_name_and_its_numbers_in_words(self, night):
+        html = render_report(night.summary(earlier=[TrendPoint(date="2026-10-31", phrases=100, mean_chars=90)]))
+        labels = [value for name, value in Page(html).attributes if name == "aria-label"]
+        assert any(label.startswith("Phrases a second over time. From 2026-11-01") for label in labels)
+        assert any(
+            re.match(r"Histogram of characters a phrase\. \d+ to \d+ characters; median \d+;", x) for x in labels
+        )
+        assert any(label.startswith("Mean characters, night by night. 2 nights, 2026-10-31") for label in labels)
+
+    def test_the_same_summary_gives_the_same_page(self, night):
+        assert render_report(night.summary()) == render_report(night.summary())
+
+    def test_colours_are_those_of_the_style_sheet(self, night):
+        drawings = re.findall(r'<svg class="plot.*?</svg>', render_report(night.summary()), re.DOTALL)
+        assert drawings
+        for drawing in drawings:
+            assert not re.search(r"#[0-9a-f]{6}|style=|id=|url\(", drawing)
+            assert 'class="fill-soft"' in drawing
+
+
+class TestSchema:
+    def test_the_documented_schema_is_that_of_the_model(self):
+        documented = (Path(__file__).parents[1] / "docs" / "summary.schema.json").read_text()
+        assert documented == summary_schema(), "run: python -m phrasemill.report.schema > docs/summary.schema.json"
+
+    def test_a_summary_keeps_to_it(self, night):
+        jsonschema.validate(json.loads(night.summary().as_json()), json.loads(summary_schema()))

@@ -1,73 +1,155 @@
 """Closing a night: its report in the bucket, and an error while a shard of it has no manifest."""
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from phrasemill.errors import NightIncomplete
-from phrasemill.manifest import Totals
-from phrasemill.overview import draw_rows
+import pyarrow as pa
+import xxhash
+from pydantic import ValidationError
+
+from phrasemill.errors import DataDocsError, NightIncomplete
+from phrasemill.manifest import Manifest, Totals
+from phrasemill.overview import draw_rows, shard_rows
 from phrasemill.planning import format_shards
-from phrasemill.report import NightSummary, render_report, summarise_night
+from phrasemill.report import CorpusSummary, NightSummary, render_report, summarise_corpus, summarise_night
+from phrasemill.report.corpus_figures import CorpusFigures
+from phrasemill.report.corpus_sample import PHRASES_OF_A_SHARD, SAMPLED_SHARDS, sample_figures
+from phrasemill.report.data_docs import publish_data_docs
+from phrasemill.report.summary import TrendPoint
+from phrasemill.report.trend import earlier_points
 from phrasemill.steps import Workplace
+from phrasemill.store.corpus_store import CorpusStore, in_parallel
+from phrasemill.store.keys import key_safe
 from phrasemill.store.quarantine import quarantined
 
+log = logging.getLogger(__name__)
+
 SAMPLE_PHRASES = 30
+NIGHTS_COMPARED = 30
+"""Summaries of other nights that are read, the newest ones: 100 kB each at most."""
+KINDS = {"summary.json": "application/json", "report.html": "text/html; charset=utf-8"}
 
 
-@dataclass(frozen=True, slots=True)
-class NightReport:
-    """A night summed up, and the page drawn from it."""
-
-    summary: NightSummary
-    page: str
-
-    def files(self) -> dict[str, bytes]:
-        """File names with their contents."""
-        summary = self.summary.model_dump_json(indent=1).encode()
-        return {"summary.json": summary, "report.html": self.page.encode()}
-
-
-def night_report(place: Workplace, *, label: str, night: int | None, shards: Sequence[int]) -> NightReport:
+def night_report(place: Workplace, *, label: str, night: int | None, shards: Sequence[int]) -> NightSummary:
     """Sum up some shards; `label` and `night` name the night in the report."""
-    store, spec = place.store, place.spec
+    store = place.store
     everything = store.manifests(store.committed())
     planned = set(shards)
     manifests = [manifest for manifest in everything if manifest.shard in planned]
-    missing = sorted(planned - {manifest.shard for manifest in manifests})
-    held = [item for item in quarantined(store) if item.shard in planned]
-    summary = summarise_night(
-        spec,
+    return summarise_night(
+        place.spec,
         manifests,
         fingerprint=store.fingerprint,
         date=label,
         night=night,
         run_id=place.run_id,
         planned=shards,
-        missing=missing,
-        quarantined=[asdict(item) for item in held],
+        missing=sorted(planned - {manifest.shard for manifest in manifests}),
+        quarantined=[asdict(item) for item in quarantined(store, among="all") if item.shard in planned],
         committed=Totals.of(everything),
         now=dt.datetime.now(dt.UTC),
+        sample=draw_rows(store, manifests, SAMPLE_PHRASES, seed=_seed(store, label)),
+        earlier=_earlier(store, label, before=[manifest.committed_at for manifest in manifests]),
     )
-    sample = draw_rows(store, manifests, SAMPLE_PHRASES) if manifests else []
-    return NightReport(summary, render_report(summary, sample=sample))
+
+
+def corpus_report(place: Workplace) -> CorpusSummary:
+    """Sum up a whole corpus: everything from manifests, and figures over shards from a bounded sample of rows."""
+    store = place.store
+    manifests = store.manifests(store.committed())
+    seed = _seed(store, "corpus")
+    return summarise_corpus(
+        place.spec,
+        manifests,
+        fingerprint=store.fingerprint,
+        run_id=place.run_id,
+        quarantined=[asdict(item) for item in quarantined(store, among="all")],
+        now=dt.datetime.now(dt.UTC),
+        sample=draw_rows(store, manifests, SAMPLE_PHRASES, seed=seed),
+        corpus_figures=_corpus_figures(store, manifests, seed=seed),
+    )
+
+
+def report_files(summary: NightSummary | CorpusSummary, *, data_docs: bool = False) -> dict[str, bytes]:
+    """The files of a report: names with their contents; `data_docs` says that Data Docs lie beside them."""
+    page = render_report(summary, data_docs=data_docs)
+    return {"summary.json": summary.as_json(), "report.html": page.encode()}
 
 
 def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequence[int]) -> dict[str, Any]:
-    """Write the night's report to the bucket.
+    """Write the night's report and its Data Docs to the bucket.
 
     Raises:
-        NightIncomplete: a shard of the night has no manifest; the report is written all the same.
+        NightIncomplete: a shard of the night has no manifest; report and Data Docs are written all the same.
     """
-    report = night_report(place, label=label, night=night, shards=shards)
-    kinds = {"summary.json": "application/json", "report.html": "text/html; charset=utf-8"}
-    for name, content in report.files().items():
-        place.store.bucket.put(place.store.keys.report(label, name), content, content_type=kinds[name])
+    summary = night_report(place, label=label, night=night, shards=shards)
+    data_docs = _publish_data_docs(place.store, summary)
+    for name, content in report_files(summary, data_docs=data_docs is not None).items():
+        place.store.bucket.put(place.store.keys.report(label, name), content, content_type=KINDS[name])
     address = place.store.url(place.store.keys.report(label, "report.html"))
-    if report.summary.missing:
+    if summary.missing:
         raise NightIncomplete(
-            f"{place.spec.name}, night {label}: {report.summary.state}. Clear the failed tasks of shards "
-            f"{format_shards(list(report.summary.missing))}, or run a backfill of failed runs. Report: {address}"
+            f"{place.spec.name}, night {label}: {summary.state}. Clear the failed tasks of shards "
+            f"{format_shards(list(summary.missing))}, or run a backfill of failed runs. Report: {address}"
         )
-    return {"report": address, "shards": len(shards), "phrases": report.summary.phrases}
+    return {
+        "report": address,
+        "data_docs": data_docs,
+        "shards": len(shards),
+        "phrases": summary.phrases,
+    }
+
+
+def _publish_data_docs(store: CorpusStore, summary: NightSummary) -> str | None:
+    """The address of the night's Data Docs; None if they could not be made, which harms no phrase."""
+    try:
+        return store.url(publish_data_docs(store, summary))
+    except DataDocsError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _earlier(store: CorpusStore, label: str, *, before: Sequence[dt.datetime]) -> list[TrendPoint]:
+    """Nights before this one, from the newest summaries that lie in the bucket; those of another format are left."""
+    folders = store.bucket.folders(f"{store.keys.root}/reports/")
+    keys = [f"{folder}summary.json" for folder in folders if folder.split("/")[-2] != key_safe(label)]
+    entries = [entry for entry in in_parallel(store.bucket.entry, keys) if entry]
+    newest = sorted(entries, key=lambda entry: entry.modified)[-NIGHTS_COMPARED:]
+
+    def read(key: str) -> NightSummary | None:
+        content = store.bucket.get(key)
+        try:
+            return NightSummary.model_validate_json(content) if content else None
+        except ValidationError:
+            log.warning("%s is of another version and is not compared with", store.url(key))
+            return None
+
+    summaries = in_parallel(read, [entry.key for entry in newest])
+    return earlier_points([summary for summary in summaries if summary], before=min(before, default=None))
+
+
+def _corpus_figures(store: CorpusStore, manifests: Sequence[Manifest], *, seed: int) -> CorpusFigures | None:
+    if not manifests:
+        return None
+    step = max(1, -(-len(manifests) // SAMPLED_SHARDS))
+    chosen = manifests[::step]
+
+    def sample(manifest: Manifest) -> pa.Table:
+        rows = shard_rows(store, manifest).select(["text", "text_hash"])
+        stride = -(-rows.num_rows // PHRASES_OF_A_SHARD)
+        return rows.take(pa.array(range(0, rows.num_rows, stride)))
+
+    tables = in_parallel(sample, chosen)
+    return sample_figures(
+        [table.column("text").combine_chunks() for table in tables],
+        [table.column("text_hash").to_numpy() for table in tables],
+        seed=seed,
+    )
+
+
+def _seed(store: CorpusStore, label: str) -> int:
+    """The same phrases for the same night, whenever its report is written."""
+    return xxhash.xxh3_64_intdigest(f"{store.spec.name} {label}".encode())

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel
 
 from phrasemill.errors import StoreError
@@ -83,29 +84,36 @@ def sample_rows(store: CorpusStore, n: int, *, seed: int | None = None) -> list[
     return _draw(store, store.manifests(chosen), n, chooser)
 
 
-def draw_rows(store: CorpusStore, manifests: Sequence[Manifest], n: int) -> list[dict[str, Any]]:
-    """Random rows of these shards as dicts, n of them or all there are.
+def draw_rows(store: CorpusStore, manifests: Sequence[Manifest], n: int, *, seed: int) -> list[dict[str, Any]]:
+    """Random rows of these shards as dicts, n of them or all there are; of at most SHARDS_SAMPLED shards.
 
     Raises:
         StoreError: a shard's data is gone.
     """
-    chooser = random.Random()  # noqa: S311
+    if not manifests:
+        return []
+    chooser = random.Random(seed)  # noqa: S311
     chosen = chooser.sample(manifests, min(len(manifests), SHARDS_SAMPLED))
     return _draw(store, sorted(chosen, key=lambda manifest: manifest.shard), n, chooser)
 
 
+def shard_rows(store: CorpusStore, manifest: Manifest) -> pa.Table:
+    """The committed rows of a shard.
+
+    Raises:
+        StoreError: its data is gone.
+    """
+    content = store.bucket.get(manifest.data_key)
+    if content is None:
+        raise StoreError(f"{store.url(manifest.data_key)}: the data of a committed shard is gone; restore it")
+    return decode_rows(content, source=store.url(manifest.data_key))[0]
+
+
 def _draw(store: CorpusStore, manifests: Sequence[Manifest], n: int, chooser: random.Random) -> list[dict[str, Any]]:
     drawn = Counter(chooser.choices(range(len(manifests)), k=n))
-    tables = in_parallel(lambda index: _rows(store, manifests[index]), sorted(drawn))
+    tables = in_parallel(lambda index: shard_rows(store, manifests[index]), sorted(drawn))
     rows: list[dict[str, Any]] = []
     for table, index in zip(tables, sorted(drawn), strict=True):
         chosen = chooser.sample(range(table.num_rows), min(drawn[index], table.num_rows))
         rows += table.take(sorted(chosen)).to_pylist()
     return rows
-
-
-def _rows(store: CorpusStore, manifest: Manifest) -> Any:  # noqa: ANN401
-    content = store.bucket.get(manifest.data_key)
-    if content is None:
-        raise StoreError(f"{store.url(manifest.data_key)}: the data of a committed shard is gone; restore it")
-    return decode_rows(content, source=store.url(manifest.data_key))[0]

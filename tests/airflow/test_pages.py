@@ -40,6 +40,8 @@ class TestEveryRouteAsksWhoIsThere:
     def test_no_other_route_is_open(self, client: Any) -> None:
         from phrasemill.web.app import app
 
-        assert [route.path for route in app.routes] == ["/dags/{dag_id}/runs/{run_id}/report"]
+        run = "/dags/{dag_id}/runs/{run_id}"
+        files = ["report", "report.html", "data_docs/{name:path}"]
+        assert {route.path for route in app.routes} == {f"{run}/{name}" for name in files}
         for path in ("/phrasemill/docs", "/phrasemill/openapi.json", "/phrasemill/"):
             assert client.get(path).status_code == 404

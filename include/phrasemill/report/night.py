@@ -1,30 +1,38 @@
-"""A night's manifests -> its summary. Pure; no phrase is read, so 400 shards take no longer than their JSON."""
+"""Manifests -> the summary of a night or of a corpus. Pure; no more phrases are read than are shown."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from phrasemill.facts import Facts
-from phrasemill.gate.verdict import Expectation, Verdict
 from phrasemill.manifest import Manifest, Totals
 from phrasemill.planning import format_shards
+from phrasemill.report.corpus_figures import CorpusFigures
+from phrasemill.report.expectations import expectations_of
+from phrasemill.report.judged import Judged, judged
 from phrasemill.report.summary import (
-    DiversityLine,
-    ExpectationLine,
-    Lengths,
+    AcceptedLine,
+    CorpusSummary,
     NightSummary,
+    PhraseLine,
     Progress,
     QuarantineLine,
-    RejectLine,
     ShardLine,
-    Work,
+    TrendPoint,
 )
+from phrasemill.report.texts import (
+    figures_of,
+    languages_of,
+    lengths_of,
+    near_duplicates_of,
+    openings_of,
+    slots_of,
+    templates_of,
+)
+from phrasemill.report.trend import nights_of, point_of
+from phrasemill.report.words import MAX_SHOWN_CHARS
+from phrasemill.report.work import busy_seconds, cost_of, rejects_of, work_of
 from phrasemill.spec import CorpusSpec
-
-DIVERSITY = ("distinct_1", "distinct_2", "distinct_3", "top_opening_share", "template_coverage")
 
 
 def summarise_night(
@@ -40,6 +48,8 @@ def summarise_night(
     quarantined: Sequence[Mapping[str, Any]],
     committed: Totals,
     now: dt.datetime,
+    sample: Sequence[Mapping[str, Any]] = (),
+    earlier: Sequence[TrendPoint] = (),
 ) -> NightSummary:
     """Sum up a night.
 
@@ -55,58 +65,131 @@ def summarise_night(
         quarantined: failed gates of planned shards: shard, run, reason, and (optional) the verdict as JSON.
         committed: the whole corpus so far.
         now: timezone-aware.
+        sample: rows to show: mappings with phrase_id, text, template and scene.
+        earlier: nights before this one, the earliest first.
     """
-    manifests = sorted(manifests, key=lambda manifest: manifest.shard)
-    verdicts = [Verdict.model_validate(manifest.verdict) for manifest in manifests]
-    held = [QuarantineLine.model_validate(dict(entry)) for entry in quarantined]
-    facts = Facts.total([manifest.facts for manifest in manifests])
-    night_totals = Totals.of(manifests)
+    shards = judged(manifests)
+    common = _common(
+        spec, shards, planned=planned, missing=missing, quarantined=quarantined, committed=committed, sample=sample
+    )
     return NightSummary(
-        corpus=spec.name,
-        title=spec.title,
-        language=spec.language,
-        model=spec.model.served,
         fingerprint=fingerprint,
         date=date,
         night=night,
         run_id=run_id,
         made_at=now.astimezone(dt.UTC),
-        complete=not missing,
-        state=_state(planned, missing=missing, quarantined=held),
-        progress=Progress(
+        trend=(*earlier, point_of(date, shards)) if shards else tuple(earlier),
+        **common,
+    )
+
+
+def summarise_corpus(
+    spec: CorpusSpec,
+    manifests: Sequence[Manifest],
+    *,
+    fingerprint: str,
+    run_id: str,
+    quarantined: Sequence[Mapping[str, Any]],
+    now: dt.datetime,
+    sample: Sequence[Mapping[str, Any]] = (),
+    corpus_figures: CorpusFigures | None = None,
+) -> CorpusSummary:
+    """Sum up a whole corpus; arguments as for a night, `manifests` being all there are."""
+    shards = judged(manifests)
+    planned = range(spec.shard_count)
+    common = _common(
+        spec,
+        shards,
+        planned=planned,
+        missing=sorted(set(planned) - {shard.manifest.shard for shard in shards}),
+        quarantined=quarantined,
+        committed=Totals.of(manifests),
+        sample=sample,
+    )
+    return CorpusSummary(
+        fingerprint=fingerprint,
+        run_id=run_id,
+        made_at=now.astimezone(dt.UTC),
+        trend=nights_of(spec, shards),
+        corpus_figures=corpus_figures,
+        **common,
+    )
+
+
+def _common(
+    spec: CorpusSpec,
+    shards: Sequence[Judged],
+    *,
+    planned: Sequence[int],
+    missing: Sequence[int],
+    quarantined: Sequence[Mapping[str, Any]],
+    committed: Totals,
+    sample: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The fields that every summary has."""
+    manifests = [shard.manifest for shard in shards]
+    held = _quarantine_lines(quarantined, manifests)
+    facts = Facts.total([manifest.facts for manifest in manifests])
+    totals, work = Totals.of(manifests), work_of(shards, facts)
+    return {
+        "corpus": spec.name,
+        "title": spec.title,
+        "language": spec.language,
+        "model": spec.model.served,
+        "complete": not missing,
+        "state": _state(planned, missing=missing, quarantined=held),
+        "progress": Progress(
             target_phrases=spec.target_phrases,
             shards=spec.shard_count,
             committed=committed,
             share=committed.phrases / spec.target_phrases,
         ),
-        planned=tuple(planned),
-        missing=tuple(missing),
-        quarantined=tuple(held),
-        shards=tuple(map(_shard_line, manifests, verdicts)),
-        phrases=night_totals.phrases,
-        chars=night_totals.chars,
-        text_bytes=night_totals.bytes,
-        data_bytes=sum(manifest.data_bytes for manifest in manifests),
-        work=_work(facts, manifests=manifests, verdicts=verdicts),
-        rejects=_rejects(facts),
-        lengths=_lengths(verdicts),
-        diversity=_diversity(manifests, verdicts),
-        expectations=_expectations(manifests, verdicts, quarantined=held),
-    )
+        "planned": tuple(planned),
+        "missing": tuple(missing),
+        "quarantined": tuple(held),
+        "shards": tuple(map(_shard_line, shards)),
+        "phrases": totals.phrases,
+        "chars": totals.chars,
+        "text_bytes": totals.bytes,
+        "data_bytes": sum(manifest.data_bytes for manifest in manifests),
+        "work": work,
+        "cost": cost_of(spec.price, work=work, phrases=totals.phrases, target=spec.target_phrases),
+        "rejects": rejects_of(facts, spec),
+        "lengths": lengths_of(shard.verdict for shard in shards),
+        "figures": figures_of(shards),
+        "openings": openings_of(shards),
+        "templates": templates_of(shards),
+        "slots": slots_of(shards, {name: len(lexemes) for name, lexemes in spec.prompts.lexicons.items()}),
+        "languages": languages_of(shards),
+        "near_duplicates": near_duplicates_of(shards),
+        "expectations": expectations_of(shards, held),
+        "sample": tuple(map(_phrase_line, sample)),
+    }
 
 
 def _state(planned: Sequence[int], *, missing: Sequence[int], quarantined: Iterable[QuarantineLine]) -> str:
     if not missing:
         return "complete"
-    held = sorted({line.shard for line in quarantined} & set(missing))
+    held = sorted({line.shard for line in quarantined if line.now == "held"} & set(missing))
     words = f"{len(missing)} of {len(planned)} shards missing ({format_shards(list(missing))})"
     if held == sorted(missing):
         return f"incomplete: {words}, in quarantine"
     return f"incomplete: {words}" + (f", of which {format_shards(held)} in quarantine" if held else "")
 
 
-def _shard_line(manifest: Manifest, verdict: Verdict) -> ShardLine:
-    seconds = _busy_seconds([manifest])
+def _quarantine_lines(quarantined: Sequence[Mapping[str, Any]], manifests: Sequence[Manifest]) -> list[QuarantineLine]:
+    fate = {manifest.shard: "accepted" if manifest.accepted else "committed" for manifest in manifests}
+    return [
+        QuarantineLine.model_validate(
+            {**entry, "now": fate.get(entry["shard"], "discarded" if entry.get("discarded") else "held")}
+        )
+        for entry in quarantined
+    ]
+
+
+def _shard_line(shard: Judged) -> ShardLine:
+    manifest = shard.manifest
+    seconds = busy_seconds([manifest])
     return ShardLine(
         shard=manifest.shard,
         phrases=manifest.rows,
@@ -115,142 +198,23 @@ def _shard_line(manifest: Manifest, verdict: Verdict) -> ShardLine:
         phrases_per_second=manifest.facts.accepted / seconds if seconds else None,
         reject_share=manifest.facts.reject_share,
         mean_chars=manifest.chars / manifest.rows if manifest.rows else 0.0,
-        warnings=tuple(map(str, verdict.warnings)),
+        warnings=tuple(map(str, shard.verdict.warnings)),
+        accepted=_accepted_line(manifest),
     )
 
 
-def _work(facts: Facts, *, manifests: Sequence[Manifest], verdicts: Sequence[Verdict]) -> Work:
-    totals, seconds = Totals.of(manifests), _busy_seconds(manifests)
-    return Work(
-        prompt_tokens=facts.prompt_tokens,
-        completion_tokens=facts.completion_tokens,
-        tokens_per_phrase=facts.completion_tokens / totals.phrases if totals.phrases else None,
-        tokens_per_char=facts.completion_tokens / totals.chars if totals.chars else None,
-        started_at=facts.started_at,
-        finished_at=facts.finished_at,
-        seconds=seconds,
-        phrases_per_second=facts.accepted / seconds if seconds else None,
-        engines=facts.engines,
-        accepted=facts.accepted,
-        judged=facts.judged,
-        reject_share=facts.reject_share,
-        mean_attempt=_weighted(manifests, verdicts, metric="mean_attempt"),
-    )
-
-
-def _busy_seconds(manifests: Iterable[Manifest]) -> float:
-    """Length of the union of the times in which shards were generated: days between two runs do not count."""
-    seconds, until = 0.0, None
-    for start, end in sorted(span for manifest in manifests if (span := manifest.generating)):
-        fresh = start if until is None else max(start, until)
-        seconds += max(0.0, (end - fresh).total_seconds())
-        until = end if until is None else max(end, until)
-    return seconds
-
-
-def _rejects(facts: Facts) -> tuple[RejectLine, ...]:
-    common = Counter(facts.rejects).most_common()
-    return tuple(
-        RejectLine(
-            reason=reason,
-            count=count,
-            share=count / facts.judged,
-            examples=tuple(dict.fromkeys(facts.examples.get(reason, ()))),
-        )
-        for reason, count in common
-    )
-
-
-def _lengths(verdicts: Iterable[Verdict]) -> Lengths | None:
-    counts: Counter[int] = Counter()
-    for verdict in verdicts:
-        counts.update(verdict.lengths)
-    if not counts:
+def _accepted_line(manifest: Manifest) -> AcceptedLine | None:
+    if manifest.accepted is None:
         return None
-    lengths = np.array(sorted(counts))
-    phrases = np.array([counts[length] for length in lengths.tolist()])
-    below = np.cumsum(phrases)
+    said = manifest.accepted
+    return AcceptedLine(by=said.by, at=said.at, reason=said.reason, failed=said.failed)
 
-    def quantile(share: float) -> int:
-        return int(lengths[np.searchsorted(below, share * below[-1])])
 
-    return Lengths(
-        mean=float((lengths * phrases).sum() / below[-1]),
-        shortest=int(lengths[0]),
-        p05=quantile(0.05),
-        median=quantile(0.5),
-        p95=quantile(0.95),
-        longest=int(lengths[-1]),
-        histogram=dict(zip(lengths.tolist(), phrases.tolist(), strict=True)),
+def _phrase_line(row: Mapping[str, Any]) -> PhraseLine:
+    return PhraseLine(
+        phrase_id=row["phrase_id"],
+        text=row["text"][:MAX_SHOWN_CHARS],
+        chars=len(row["text"]),
+        template=row["template"],
+        scene=row["scene"],
     )
-
-
-def _diversity(manifests: Sequence[Manifest], verdicts: Sequence[Verdict]) -> tuple[DiversityLine, ...]:
-    lines = []
-    for metric in DIVERSITY:
-        values = [verdict.metrics[metric] for verdict in verdicts if metric in verdict.metrics]
-        mean = _weighted(manifests, verdicts, metric=metric)
-        if mean is not None:
-            lines.append(DiversityLine(metric=metric, mean=mean, lowest=min(values), highest=max(values)))
-    return tuple(lines)
-
-
-def _weighted(manifests: Sequence[Manifest], verdicts: Sequence[Verdict], *, metric: str) -> float | None:
-    """A metric's mean over phrases; None where no verdict has it."""
-    pairs = [
-        (verdict.metrics[metric], manifest.rows)
-        for manifest, verdict in zip(manifests, verdicts, strict=True)
-        if metric in verdict.metrics
-    ]
-    rows = sum(count for _, count in pairs)
-    return sum(value * count for value, count in pairs) / rows if rows else None
-
-
-def _expectations(
-    manifests: Sequence[Manifest], verdicts: Sequence[Verdict], *, quarantined: Iterable[QuarantineLine]
-) -> tuple[ExpectationLine, ...]:
-    judged = [(manifest.shard, verdict) for manifest, verdict in zip(manifests, verdicts, strict=True)]
-    judged += [(line.shard, Verdict.model_validate(line.verdict)) for line in quarantined if line.verdict]
-    asked: dict[str, list[tuple[int, Expectation]]] = {}
-    for shard, verdict in judged:
-        for expectation in verdict.expectations:
-            asked.setdefault(expectation.name, []).append((shard, expectation))
-    lines = [_expectation_line(answers) for answers in asked.values()]
-    # Sorting is stable: among equals the gate's own order, the gravest first, stays.
-    return tuple(sorted(lines, key=_badness))
-
-
-def _badness(line: ExpectationLine) -> tuple[int, int]:
-    if not line.failed_shards:
-        return 2, 0
-    return int(line.severity != "critical"), -len(line.failed_shards)
-
-
-def _expectation_line(answers: list[tuple[int, Expectation]]) -> ExpectationLine:
-    failed = [(shard, expectation) for shard, expectation in answers if not expectation.passed]
-    first = (failed or answers)[0][1]
-    return ExpectationLine(
-        name=first.name,
-        kind=first.kind,
-        column=first.column,
-        severity=first.severity,
-        shards=len(answers),
-        failed_shards=tuple(sorted({shard for shard, _ in failed})),
-        observed=first.observed if failed else _range([expectation for _, expectation in answers]),
-        limit=first.limit_in_full if failed else _common_limit([expectation for _, expectation in answers]),
-    )
-
-
-def _range(passed: list[Expectation]) -> str:
-    """What was observed, from the shard with the lowest value to that with the highest."""
-    ordered = sorted(passed, key=lambda expectation: expectation.value or 0.0)
-    low, high = ordered[0].observed, ordered[-1].observed
-    return low if low == high else f"{low} to {high}"
-
-
-def _common_limit(passed: list[Expectation]) -> str:
-    limits = {expectation.limit_in_full for expectation in passed}
-    if len(limits) == 1:
-        return limits.pop()
-    limits = {expectation.limit for expectation in passed}
-    return f"{limits.pop()}, and what chance explains" if len(limits) == 1 else "each shard's own"

@@ -1,81 +1,114 @@
-"""The report page: a NightSummary as one HTML file that needs nothing from outside and runs nothing.
+"""The report page: a summary as one HTML file that needs nothing from outside and runs nothing.
 
 Everything in it may come from a model, so all of it is escaped, invisible characters are spelled out, and the
 page's own policy forbids scripts, frames, forms and every request.
 """
 
 import base64
-import datetime as dt
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
-from itertools import count
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from phrasemill.facts import ENGINE_REASONS
 from phrasemill.planning import format_shards
-from phrasemill.report.summary import NightSummary
-from phrasemill.rules import BROKEN, REASONS
-
-MAX_SHOWN_CHARS = 1000  # a 10 kB word tells no more than its head
-MAX_BARS = 40
-DASH, NO_BREAK = "–", "\u00a0"
-UNITS = ("kB", "MB", "GB", "TB")
-MEANINGS = REASONS | ENGINE_REASONS
+from phrasemill.report import plots, words
+from phrasemill.report.summary import CorpusSummary, NightSummary, TrendPoint
+from phrasemill.report.svg import COLOURS
 
 
 class Figure(NamedTuple):
-    """A metric in words."""
+    """A metric in words; `share` tells whether it is one."""
 
     name: str
     meaning: str
+    share: bool = True
 
 
-METRICS = {
+FIGURES = {
     "distinct_1": Figure("Distinct words", "different words of all words, in 500 phrases"),
     "distinct_2": Figure("Distinct word pairs", "different neighbouring pairs of all pairs, in 500 phrases"),
     "distinct_3": Figure("Distinct word triples", "different runs of three of all runs, in 500 phrases"),
+    "near_duplicate_share": Figure(
+        "Near duplicates", "phrases that share 70 % of their words with an earlier one of their shard"
+    ),
+    "compression_ratio": Figure(
+        "Compression", "how many times smaller zstd makes 500 phrases; repetitive text shrinks more", share=False
+    ),
     "top_opening_share": Figure("Most common opening", "phrases that begin with the same three words"),
+    "language_share": Figure("Language", "of the phrases asked about, those that read as the corpus's language"),
     "template_coverage": Figure("Template coverage", "of each template's planned phrases, the least"),
+    "slot_coverage": Figure("Slot coverage", "lexemes that occur, of all that the plan gives the shard"),
 }
+TRENDS = ("distinct_2", "near_duplicate_share", "language_share")
+"""Metrics shown night by night, beside speed, rejects, length and tokens."""
+
+LABEL_CHARS = 20  # two of them fit below a plot
 
 
-class Histogram(NamedTuple):
-    """Bars of `width` characters from `low` to `high`; heights are per cent of the highest."""
+class Trend(NamedTuple):
+    """One figure over nights: its name, its latest value in words, and its plot."""
 
-    low: int
-    high: int
-    width: int
-    bars: list[float]
-    ticks: list[int]
-    peak: str
-    highest: int
+    name: str
+    latest: str
+    plot: str
 
 
-def render_report(summary: NightSummary, *, sample: Sequence[Mapping[str, Any]]) -> str:
-    """The page as HTML.
-
-    Args:
-        summary: the night.
-        sample: rows to show: mappings with text, template, scene and phrase_id.
-    """
-    css = resources.files("phrasemill.report").joinpath("templates/night.css").read_text(encoding="utf-8")
+def render_report(summary: NightSummary | CorpusSummary, *, data_docs: bool = False) -> str:
+    """The page as HTML; `data_docs` says that the night's Data Docs lie beside it, to be linked to."""
+    css = resources.files("phrasemill.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    css += "".join(f".fill-{name}{{fill:var(--{name})}}.stroke-{name}{{stroke:var(--{name})}}\n" for name in COLOURS)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return (
         _environment()
-        .get_template("night.html.j2")
+        .get_template("report.html.j2")
         .render(
             s=summary,
-            sample=sample,
-            metrics=METRICS,
-            histogram=_histogram(summary.lengths.histogram) if summary.lengths else None,
+            data_docs=data_docs,
+            figures=FIGURES,
+            plots=_plots(summary),
+            trends=_trends(summary.trend),
             css=css,
             policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         )
     )
+
+
+def _plots(summary: NightSummary | CorpusSummary) -> dict[str, str]:
+    """By name, the SVG elements that this summary has figures for; the others are empty."""
+    drawn = dict.fromkeys(("growth", "heaps", "lengths", "rates", "zipf"), "")
+    if summary.lengths:
+        drawn["lengths"] = plots.length_plot(summary.lengths)
+    if isinstance(summary, CorpusSummary):
+        if summary.shards:
+            drawn["growth"] = plots.growth_plot(summary.shards, target=summary.progress.target_phrases)
+        if summary.corpus_figures and summary.corpus_figures.heaps:
+            drawn["heaps"] = plots.heaps_plot(summary.corpus_figures.heaps)
+        if summary.corpus_figures and summary.corpus_figures.zipf:
+            drawn["zipf"] = plots.zipf_plot(summary.corpus_figures.zipf)
+    elif len(summary.work.rates) > 1:
+        drawn["rates"] = plots.rate_plot(summary.work.rates)
+    return drawn
+
+
+def _trends(points: Sequence[TrendPoint]) -> list[Trend]:
+    """What can be compared over nights: figures that at least two of them have."""
+    percent = words.share
+    lines: list[tuple[str, list[float | None], Any]] = [
+        ("Phrases a second", [point.phrases_per_second for point in points], words.decimal),
+        ("Outputs rejected", [point.reject_share for point in points], percent),
+        ("Mean characters", [point.mean_chars for point in points], words.decimal),
+        ("Tokens a phrase", [point.tokens_per_phrase for point in points], words.decimal),
+    ]
+    lines += [(FIGURES[name].name, [point.figures.get(name) for point in points], percent) for name in TRENDS]
+    labels = [words.visible(point.date)[:LABEL_CHARS] for point in points]
+    trends = []
+    for name, values, show in lines:
+        known = [value for value in values if value is not None]
+        if len(known) > 1:
+            trends.append(Trend(name, show(known[-1]), plots.trend_plot(name, labels, values, show)))
+    return trends
 
 
 def _environment() -> Environment:
@@ -88,85 +121,15 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "after_colon": lambda state: state.partition(": ")[2],
-        "decimal": _decimal,
-        "duration": _duration,
-        "meaning": lambda reason: MEANINGS.get(reason, ""),
-        "moment": _moment,
-        "share": _share,
+        "decimal": words.decimal,
+        "duration": words.duration,
+        "moment": words.moment,
+        "money": words.money,
+        "share": words.share,
         "shards": lambda numbers: format_shards(list(numbers)),
-        "size": _size,
-        "visible": _visible,
+        "size": words.size,
+        "visible": words.visible,
         "whole": lambda value: f"{value:,}",
-        "words": lambda name: _visible(name.replace("_", " ")),
+        "words": lambda name: words.visible(name.replace("_", " ")),
     }
     return environment
-
-
-def _visible(text: str) -> str:
-    """Text with invisible and direction-changing characters spelled out, and cut if it is very long."""
-    shown = BROKEN.sub(lambda match: f"[U+{ord(match.group()):04X}]", text[:MAX_SHOWN_CHARS])
-    return shown if len(text) <= MAX_SHOWN_CHARS else f"{shown}… ({len(text):,} characters)"
-
-
-def _decimal(value: float | None) -> str:
-    if value is None:
-        return DASH
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def _share(value: float | None) -> str:
-    """Per cent, rounded down: 99.97 % is not yet 100 %."""
-    if value is None:
-        return DASH
-    if 0 < value < 0.001:
-        return f"under 0.1{NO_BREAK}%"
-    return f"{math.floor(round(value * 1000, 6)) / 10:g}{NO_BREAK}%"
-
-
-def _size(value: int) -> str:
-    if value < 1000:
-        return f"{value} bytes"
-    power = min(len(UNITS), int(math.log10(value)) // 3)
-    size = value / 1000**power
-    return f"{size:.0f} {UNITS[power - 1]}" if size >= 100 else f"{size:.1f} {UNITS[power - 1]}"
-
-
-def _duration(seconds: float) -> str:
-    if not seconds:
-        return DASH
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _moment(value: dt.datetime | None) -> str:
-    if value is None:
-        return DASH
-    return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _histogram(counts: Mapping[int, int]) -> Histogram:
-    """Bars of a round width, so many that they still show a shape."""
-    low, high = min(counts), max(counts)
-    widths = (step * 10**power for power in count() for step in (1, 2, 5))
-    width = next(width for width in widths if high // width - low // width < MAX_BARS)
-    start = low // width * width
-    bars = [0] * (high // width - low // width + 1)
-    for length, phrases in counts.items():
-        bars[(length - start) // width] += phrases
-    highest = max(bars)
-    peak = start + bars.index(highest) * width
-    end = start + len(bars) * width
-    return Histogram(
-        low=low,
-        high=high,
-        width=width,
-        bars=[100 * bar / highest for bar in bars],
-        ticks=[start + (end - start) * k // 4 for k in range(5)] if len(bars) >= 4 else [start],
-        peak=f"{peak}" if width == 1 else f"{peak} to {peak + width - 1}",
-        highest=highest,
-    )
