@@ -167,6 +167,13 @@ class TestReasks:
         assert again.ids == list(range(16))
         assert again.attempts == [1] * 15 + [3]
 
+    def test_they_wait_for_a_blocks_worth_of_fresh_ids_at_most(self) -> None:
+        queue = queue_of(quick_spec())  # blocks of 40, lists of 16
+        queue.ask_again(300, 1)
+        lists = list(drain(queue))
+        assert [asks.attempts[0] for asks in lists[:5]] == [0, 0, 0, 1, 0]
+        assert lists[3].ids == [300]
+
     def test_the_last_ones_go_in_a_short_list(self) -> None:
         queue = queue_of(quick_spec())
         asked = Counter(phrase_id for asks in drain(queue) for phrase_id in asks.ids)

@@ -99,6 +99,8 @@ class AskQueue:
         self._returned: deque[AskList] = deque()
         self._fresh: deque[AskList] = deque()
         self._again: deque[tuple[int, int]] = deque()
+        self._patience = self._blocks[0].rows if self._blocks else 0
+        self._overtaken = 0  # fresh ids asked for while re-asks wait
 
     def give_back(self, asks: AskList) -> None:
         """Take back a list that was not answered."""
@@ -109,18 +111,25 @@ class AskQueue:
         self._again.append((phrase_id, attempt))
 
     def take(self) -> AskList | None:
-        """The next list: returned ones first, then full lists of re-asks, fresh ids, and the last re-asks."""
+        """The next list: returned ones first, then re-asks, fresh ids, and the last re-asks.
+
+        Re-asks wait until they fill a list, but for a block's worth of fresh ids at most: one rejected id keeps its
+        whole block from being saved, and with one in a thousand rejected a list of 64 would fill in 64 blocks.
+        """
         if self._returned:
             return self._returned.popleft()
-        if len(self._again) >= self._list_size:
+        if len(self._again) >= self._list_size or (self._again and self._overtaken >= self._patience):
             return self._take_again()
         if not self._fresh and self._blocks:
             self._render_page()
         if self._fresh:
-            return self._fresh.popleft()
+            asks = self._fresh.popleft()
+            self._overtaken += len(asks.ids) if self._again else 0
+            return asks
         return self._take_again() if self._again else None
 
     def _take_again(self) -> AskList:
+        self._overtaken = 0
         count = min(len(self._again), self._list_size)
         ids, attempts = zip(*(self._again.popleft() for _ in range(count)), strict=True)
         return AskList(list(ids), list(attempts), self._render(list(ids), list(attempts)))

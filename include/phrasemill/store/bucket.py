@@ -128,7 +128,7 @@ class Bucket:
                 return content
         raise ObjectDamaged(
             f"s3://{self.name}/{key}: its {len(content)} bytes are not those that were written there (sha256 "
-            f"{written[:12]}); check the store's disks, then remove the object so that it is made again"
+            f"{written[:12]}); check the store's disks, then run phrasemill verify, which says what can be made again"
         )
 
     def put(self, key: str, content: bytes, *, content_type: str = BINARY) -> None:

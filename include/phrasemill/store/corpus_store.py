@@ -83,7 +83,8 @@ class CorpusStore:
         raise FingerprintMismatch(
             f"{what} was made from another version of corpus {self.spec.name!r} (fingerprint {other}, "
             f"now {self.fingerprint}); what differs: {self.differences(other)}. Undo the change, or give the corpus "
-            "a new name so that it starts afresh"
+            "a new name so that it starts afresh; to go on with both, undo it here and make it in a copy of the file "
+            "under another name"
         )
 
     def differences(self, other: str) -> str:

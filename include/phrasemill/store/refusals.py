@@ -88,4 +88,4 @@ def _may_pass(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return not isinstance(error, NEED_MENDING)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code_of(error) in TRANSIENT_CODES or status in {408, 429} or (status >= 500 and status != 501)
+    return code_of(error) in TRANSIENT_CODES | CONFLICT or status in {408, 429} or (status >= 500 and status != 501)
