@@ -21,3 +21,5 @@ if [ -d "$PHRASEMILL_STATE" ]; then make reset >/dev/null; fi # what an interrup
 PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m browser tests/browser
 make demo
 .venvs/dev/bin/python -m pytest -m e2e tests/e2e
+make down >/dev/null
+PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m scheduler tests/scheduler
