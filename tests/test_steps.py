@@ -65,6 +65,14 @@ def commit(place: Workplace, shard: int = 0) -> None:
     publish(place, shard)
 
 
+def write_alike(place: Workplace, *, blocks: tuple[int, ...]) -> None:
+    """Stage blocks of shard 0 anew with near-duplicates; two of three are far over what chance allows a shard."""
+    staging = ShardStaging(place.store, shard_of(place.spec, 0))
+    for block in blocks_of(place.spec, shard_of(place.spec, 0)):
+        if block.number in blocks:
+            staging.save(block, block_rows(place.spec, block), facts_of(block))
+
+
 def staged_keys(place: Workplace, shard: int = 0) -> list[str]:
     prefix = place.store.keys.staging(shard_of(place.spec, shard))
     return [entry.key.removeprefix(prefix) for entry in place.store.bucket.entries(prefix)]
@@ -281,10 +289,10 @@ class TestPublish:
     def test_blocks_written_anew_after_the_gate_pass_it_once_more(
         self, place: Workplace, caplog: pytest.LogCaptureFixture
     ) -> None:
-        place = with_spec(place, gate={"severity": {"near-duplicate phrases": "warning"}})  # the new ones are alike
+        alike = ("near-duplicate phrases", "share of the most common opening")
+        place = with_spec(place, gate={"severity": dict.fromkeys(alike, "warning")})
         write(place)
-        block = blocks_of(place.spec, shard_of(place.spec, 0))[1]
-        ShardStaging(place.store, shard_of(place.spec, 0)).save(block, block_rows(place.spec, block), facts_of(block))
+        write_alike(place, blocks=(1, 2))
         publish(place, 0)
         assert "blocks were written anew after the gate" in caplog.text
         manifest = place.store.manifest(0)
@@ -294,8 +302,7 @@ class TestPublish:
 
     def test_blocks_written_anew_after_the_gate_that_fail_it_are_not_committed(self, place: Workplace) -> None:
         write(place)
-        block = blocks_of(place.spec, shard_of(place.spec, 0))[1]
-        ShardStaging(place.store, shard_of(place.spec, 0)).save(block, block_rows(place.spec, block), facts_of(block))
+        write_alike(place, blocks=(1, 2))
         with pytest.raises(GateFailed, match="near-duplicate phrases"):
             publish(place, 0)
         assert place.store.committed() == []
