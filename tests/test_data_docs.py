@@ -232,6 +232,10 @@ class TestPublishing:
         store.bucket.put(store.keys.manifest(number), manifest.model_dump_json().encode())
         store.bucket.put(manifest.verdict_key, verdict.model_dump_json().encode())
 
+    def publish(self, store: CorpusStore, numbers: list[int]) -> str:
+        manifests = store.manifests(numbers)
+        return publish_data_docs(store, make_summary(store.spec, manifests), judged_shards(manifests, []))
+
     def names(self, store: CorpusStore) -> set[str]:
         prefix = store.keys.report("2026-11-01", "data_docs/")
         return {entry.key.removeprefix(prefix) for entry in store.bucket.entries(prefix)}
@@ -239,7 +243,7 @@ class TestPublishing:
     def test_site_lies_beside_the_report_with_failing_rows_from_the_whole_verdicts(self, store, tmp_path):
         self.commit(store, 0, make_verdict())
         self.commit(store, 1, make_verdict(warned=["language"], samples=rows(["Ein Satz."])))
-        key = publish_data_docs(store, make_summary(store.spec, store.manifests([0, 1])))
+        key = self.publish(store, [0, 1])
         assert key == store.keys.report("2026-11-01", "data_docs/index.html")
         names = self.names(store)
         assert {Path(name).suffix for name in names} <= set(CONTENT_TYPES)
@@ -250,9 +254,9 @@ class TestPublishing:
 
     def test_publishing_again_leaves_no_page_of_before(self, store):
         self.commit(store, 0, make_verdict())
-        publish_data_docs(store, make_summary(store.spec, store.manifests([0])))
+        self.publish(store, [0])
         before = self.names(store)
         stale = store.keys.report("2026-11-01", "data_docs/validations/gate/2026-11-01/old/shard-00007.html")
         store.bucket.put(stale, b"old")
-        publish_data_docs(store, make_summary(store.spec, store.manifests([0])))
+        self.publish(store, [0])
         assert self.names(store) == before

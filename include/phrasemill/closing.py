@@ -3,8 +3,8 @@
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import pyarrow as pa
 import xxhash
@@ -17,13 +17,13 @@ from phrasemill.planning import format_shards
 from phrasemill.report import CorpusSummary, NightSummary, render_report, summarise_corpus, summarise_night
 from phrasemill.report.corpus_figures import CorpusFigures
 from phrasemill.report.corpus_sample import PHRASES_OF_A_SHARD, SAMPLED_SHARDS, sample_figures
-from phrasemill.report.data_docs import publish_data_docs
+from phrasemill.report.data_docs import JudgedShard, judged_shards, publish_data_docs
 from phrasemill.report.summary import TrendPoint
 from phrasemill.report.trend import earlier_points
 from phrasemill.steps import Workplace
 from phrasemill.store.corpus_store import CorpusStore, in_parallel
 from phrasemill.store.keys import key_safe
-from phrasemill.store.quarantine import quarantined
+from phrasemill.store.quarantine import Quarantined, quarantined
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,42 @@ NIGHTS_COMPARED = 30
 KINDS = {"summary.json": "application/json", "report.html": "text/html; charset=utf-8"}
 
 
-def night_report(place: Workplace, *, label: str, night: int | None, shards: Sequence[int]) -> NightSummary:
-    """Sum up some shards; `label` and `night` name the night in the report."""
+@dataclass(frozen=True, slots=True)
+class NightRecords:
+    """What the bucket has of a night: manifests of the whole corpus and of its shards, and its failed gates."""
+
+    everything: list[Manifest]
+    manifests: list[Manifest]
+    held: list[Quarantined]
+
+    @classmethod
+    def read(cls, store: CorpusStore, shards: Sequence[int]) -> Self:
+        """Read them, discarded gates included."""
+        planned = set(shards)
+        everything = store.manifests(store.committed())
+        return cls(
+            everything,
+            [manifest for manifest in everything if manifest.shard in planned],
+            [item for item in quarantined(store, among="all") if item.shard in planned],
+        )
+
+    def judged(self) -> list[JudgedShard]:
+        """Its verdicts, the worst first, those of discarded gates left out."""
+        return judged_shards(self.manifests, [item for item in self.held if not item.discarded])
+
+
+def night_report(
+    place: Workplace,
+    *,
+    label: str,
+    night: int | None,
+    shards: Sequence[int],
+    records: NightRecords | None = None,
+) -> NightSummary:
+    """Sum up some shards; `label` and `night` name the night in the report, `records` saves reading them again."""
     store = place.store
-    everything = store.manifests(store.committed())
-    planned = set(shards)
-    manifests = [manifest for manifest in everything if manifest.shard in planned]
+    records = records or NightRecords.read(store, shards)
+    manifests = records.manifests
     return summarise_night(
         place.spec,
         manifests,
@@ -47,9 +77,9 @@ def night_report(place: Workplace, *, label: str, night: int | None, shards: Seq
         night=night,
         run_id=place.run_id,
         planned=shards,
-        missing=sorted(planned - {manifest.shard for manifest in manifests}),
-        quarantined=[asdict(item) for item in quarantined(store, among="all") if item.shard in planned],
-        committed=Totals.of(everything),
+        missing=sorted(set(shards) - {manifest.shard for manifest in manifests}),
+        quarantined=[asdict(item) for item in records.held],
+        committed=Totals.of(records.everything),
         now=dt.datetime.now(dt.UTC),
         sample=draw_rows(store, manifests, SAMPLE_PHRASES, seed=_seed(store, label)),
         earlier=_earlier(store, label, before=[manifest.committed_at for manifest in manifests]),
@@ -85,8 +115,9 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
     Raises:
         NightIncomplete: a shard of the night has no manifest; report and Data Docs are written all the same.
     """
-    summary = night_report(place, label=label, night=night, shards=shards)
-    data_docs = _publish_data_docs(place.store, summary)
+    records = NightRecords.read(place.store, shards)
+    summary = night_report(place, label=label, night=night, shards=shards, records=records)
+    data_docs = _publish_data_docs(place.store, summary, records)
     for name, content in report_files(summary, data_docs=data_docs is not None).items():
         place.store.bucket.put(place.store.keys.report(label, name), content, content_type=KINDS[name])
     address = place.store.url(place.store.keys.report(label, "report.html"))
@@ -103,10 +134,10 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
     }
 
 
-def _publish_data_docs(store: CorpusStore, summary: NightSummary) -> str | None:
+def _publish_data_docs(store: CorpusStore, summary: NightSummary, records: NightRecords) -> str | None:
     """The address of the night's Data Docs; None if they could not be made, which harms no phrase."""
     try:
-        return store.url(publish_data_docs(store, summary))
+        return store.url(publish_data_docs(store, summary, records.judged()))
     except DataDocsError as error:
         log.warning("%s", error)
         return None

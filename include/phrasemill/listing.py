@@ -40,8 +40,10 @@ def list_entries(answer: str, count: int) -> list[str | None]:
     The answer goes on from LIST_START; a model may also have begun anew with its own.
     """
     entries: list[str | None] = [None] * count
-    begun = (match := ENTRY.search(answer)) is not None and match[1] == "1"
-    for number, text in ENTRY.findall(answer if begun else f"{LIST_START} {answer.lstrip()}"):
+    found = ENTRY.findall(answer)
+    if not found or found[0][0] != "1":
+        found = ENTRY.findall(f"{LIST_START} {answer.lstrip()}")
+    for number, text in found:
         place = int(number) - 1
         if 0 <= place < count and entries[place] is None:
             entries[place] = text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from phrasemill.closing import night_report, report_files
+from phrasemill.closing import NightRecords, night_report, report_files
 from phrasemill.report.data_docs import publish_data_docs
 from phrasemill.steps import Workplace
 from phrasemill.store.bucket import Bucket
@@ -28,7 +28,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Path
     folder = tmp_path_factory.mktemp("night")
     for name, content in report_files(summary).items():
         (folder / name).write_bytes(content)
-    publish_data_docs(store, summary)
+    publish_data_docs(store, summary, NightRecords.read(store, [0, 1, 2]).judged())
     prefix = store.keys.report(LABEL, "")
     for entry in store.bucket.entries(prefix):
         path = folder / entry.key.removeprefix(prefix)

@@ -20,6 +20,8 @@ from phrasemill.demo.errors import PartFailed, PortTaken
 from phrasemill.demo.layout import HOST, Layout, port_variable
 from phrasemill.demo.part import Part
 from phrasemill.ports import holder_of, is_free
+from phrasemill.processes import find_process
+from phrasemill.whole_file import write_whole
 
 MARK = "PHRASEMILL_PART_OF"
 
@@ -48,10 +50,8 @@ class PartProcess:
         if footprint is None:
             return None
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(footprint.pid)
-            # Start times are kept in clock ticks of 10 ms; a pid cannot come round again within two of them.
-            same = abs(process.create_time() - footprint.started) < 0.02
-            if same and process.status() != psutil.STATUS_ZOMBIE:
+            process = find_process(footprint.pid, created=footprint.started)
+            if process and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
 
@@ -116,9 +116,7 @@ class PartProcess:
             )
         process = psutil.Process(child.pid)
         footprint = Footprint(child.pid, process.create_time(), self.part.recipe())
-        partial = self.pid_file.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(footprint)), encoding="utf-8")
-        partial.replace(self.pid_file)
+        write_whole(self.pid_file, json.dumps(asdict(footprint)))
         return process
 
     def _wait(self, process: psutil.Process) -> None:

@@ -14,7 +14,7 @@ from phrasemill.gate.verdict import Verdict
 from phrasemill.manifest import Manifest
 from phrasemill.report.summary import NightSummary
 from phrasemill.store.corpus_store import CorpusStore, in_parallel
-from phrasemill.store.quarantine import Quarantined, quarantined
+from phrasemill.store.quarantine import Quarantined
 
 MAX_PAGES = 100
 """Verdicts with a page of their own. A page takes about 50 ms and 50 kB; nobody reads 400."""
@@ -119,21 +119,19 @@ def build_data_docs(
     build_site(summary, judged[:max_pages], judged=len(judged), folder=folder)
 
 
-def publish_data_docs(store: CorpusStore, summary: NightSummary) -> str:
+def publish_data_docs(store: CorpusStore, summary: NightSummary, judged: Sequence[JudgedShard]) -> str:
     """Build a night's site and put it beside its report; returns the key of its first page.
 
-    Pages that an earlier closing of the night left, and this one has not, are removed.
+    `judged` are the night's verdicts, the worst first. Pages that an earlier closing of the night left, and this one
+    has not, are removed.
 
     Raises:
         DataDocsError: Great Expectations left a page out.
         StoreError: the bucket refuses it.
     """
-    planned = set(summary.planned)
-    held = [item for item in quarantined(store) if item.shard in planned]
-    judged = judged_shards(store.manifests(summary.planned), held)
-    judged[:MAX_PAGES] = in_parallel(lambda one: _with_failing_rows(store, one), judged[:MAX_PAGES])
+    shown = in_parallel(lambda one: _with_failing_rows(store, one), judged[:MAX_PAGES])
     with tempfile.TemporaryDirectory(prefix="phrasemill-data-docs-") as scratch:
-        build_data_docs(summary, judged, folder=Path(scratch))
+        build_data_docs(summary, [*shown, *judged[MAX_PAGES:]], folder=Path(scratch))
         return _upload(store, Path(scratch), prefix=store.keys.report(summary.date, f"{FOLDER}/"))
 
 

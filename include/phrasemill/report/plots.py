@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from phrasemill.report.corpus_figures import HeapsFit, ZipfFit
 from phrasemill.report.summary import Lengths, RateLine, ShardLine
@@ -178,29 +179,43 @@ def growth_plot(shards: Sequence[ShardLine], *, target: int) -> str:
 def heaps_plot(fit: HeapsFit) -> str:
     """Different words against words read, with the fitted law."""
     words, different = (np.array(column) for column in zip(*fit.points, strict=True))
-    law = fit.k * words.astype(float) ** fit.beta
-    with _log_figure("words read", "different words") as (figure, axes):
-        axes.plot(words, law, color=COLOURS["second"], linewidth=1.6, dashes=(4, 3))
-        axes.plot(words, different, color=COLOURS["accent"], linewidth=2.2)
-        return _finish(
-            figure,
-            title="Growth of the vocabulary",
-            description=f"{different[-1]:,} different words in {words[-1]:,}; Heaps' law with exponent {fit.beta:.2f}.",
-        )
+    return _law_plot(
+        words,
+        different,
+        law=fit.k * words.astype(float) ** fit.beta,
+        axes_named=("words read", "different words"),
+        title="Growth of the vocabulary",
+        description=f"{different[-1]:,} different words in {words[-1]:,}; Heaps' law with exponent {fit.beta:.2f}.",
+    )
 
 
 def zipf_plot(fit: ZipfFit) -> str:
     """Occurrences against rank, with the fitted law."""
     ranks, occurrences = (np.array(column) for column in zip(*fit.points, strict=True))
-    law = np.clip(fit.c * ranks.astype(float) ** -fit.s, occurrences.min(), None)
-    with _log_figure("rank of the word", "occurrences") as (figure, axes):
-        axes.plot(ranks, law, color=COLOURS["second"], linewidth=1.6, dashes=(4, 3))
-        axes.plot(ranks, occurrences, color=COLOURS["accent"], linewidth=2.2)
-        return _finish(
-            figure,
-            title="Frequency of words by rank",
-            description=f"The most frequent word occurs {occurrences[0]:,} times; Zipf's exponent is {fit.s:.2f}.",
-        )
+    return _law_plot(
+        ranks,
+        occurrences,
+        law=np.clip(fit.c * ranks.astype(float) ** -fit.s, occurrences.min(), None),
+        axes_named=("rank of the word", "occurrences"),
+        title="Frequency of words by rank",
+        description=f"The most frequent word occurs {occurrences[0]:,} times; Zipf's exponent is {fit.s:.2f}.",
+    )
+
+
+def _law_plot(
+    across: npt.NDArray[Any],
+    up: npt.NDArray[Any],
+    *,
+    law: npt.NDArray[Any],
+    axes_named: tuple[str, str],
+    title: str,
+    description: str,
+) -> str:
+    """What was counted as a line, the law fitted to it as a broken one, on logarithmic axes."""
+    with _log_figure(*axes_named) as (figure, axes):
+        axes.plot(across, law, color=COLOURS["second"], linewidth=1.6, dashes=(4, 3))
+        axes.plot(across, up, color=COLOURS["accent"], linewidth=2.2)
+        return _finish(figure, title=title, description=description)
 
 
 @contextlib.contextmanager

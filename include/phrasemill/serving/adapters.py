@@ -6,8 +6,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from phrasemill.serving.config_json import read_config
 from phrasemill.serving.errors import ModelNotFound
 from phrasemill.serving.models import BYTES, ModelFacts, listed_adapter
 
@@ -50,7 +50,12 @@ def find_adapter(name: str, place: str, *, model: ModelFacts) -> Adapter:
         if model.folder is None and model.name.lower() != str(listed["base"]).lower():
             raise ModelNotFound(f"LoRA {name}: {place} is made for {listed['base']}, and the model is {model.name}")
         return Adapter(name=name, place=place, rank=int(listed["rank"]), is_local=False)
-    config = _read_config(name, folder)
+    config = read_config(
+        folder / "adapter_config.json",
+        of=f"LoRA {name}",
+        lacking="give an adapter's folder",
+        broken="copy the adapter again",
+    )
     rank = config.get("r")
     if not isinstance(rank, int) or not 1 <= rank <= RANKS[-1]:
         raise ModelNotFound(f"LoRA {name}: rank {rank!r} in {folder}/adapter_config.json; vLLM serves 1 to {RANKS[-1]}")
@@ -60,19 +65,6 @@ def find_adapter(name: str, place: str, *, model: ModelFacts) -> Adapter:
         )
     _check_shapes(name, folder, rank=rank, model=model, base=config.get("base_model_name_or_path"))
     return Adapter(name=name, place=str(folder.absolute()), rank=rank, is_local=True)
-
-
-def _read_config(name: str, folder: Path) -> dict[str, Any]:
-    path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelNotFound(f"LoRA {name}: {folder} holds no adapter_config.json; give an adapter's folder") from None
-    except ValueError as error:
-        raise ModelNotFound(f"LoRA {name}: {path} is no JSON ({error}); copy the adapter again") from error
-    if not isinstance(config, dict):
-        raise ModelNotFound(f"LoRA {name}: {path} holds no JSON object; copy the adapter again")
-    return config
 
 
 def _check_shapes(name: str, folder: Path, *, rank: int, model: ModelFacts, base: object) -> None:

@@ -1,6 +1,5 @@
 """What a model weighs: parameters, weights and KV cache a token, from its config.json or from models.yaml."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from phrasemill.serving.config_json import read_config
 from phrasemill.serving.errors import ModelNotFound, ProfileError
 
 ModelSize = Literal["0.1b", "0.5b", "1.5b", "7b"]
@@ -75,7 +75,7 @@ def find_model(model: str) -> ModelFacts:
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return facts_of(model, _read_config(folder), folder=folder)
+        return facts_of(model, _config(folder), folder=folder)
     if model.startswith(("/", ".", "~")) or model.count("/") != 1:
         raise ModelNotFound(f"no folder {model}; give the folder of a model, or its name on the hub as owner/name")
     for entry in _listed()["models"]:
@@ -83,7 +83,7 @@ def find_model(model: str) -> ModelFacts:
             return facts_of(model, entry["config"])
     snapshot = _snapshot(model)
     if snapshot:
-        return facts_of(model, _read_config(snapshot))
+        return facts_of(model, _config(snapshot))
     raise ModelNotFound(
         f"nothing is known of the model {model}: it is not in models.yaml nor in the hub's cache on this machine; "
         f"download it first (hf download {model}), or give its folder"
@@ -139,17 +139,12 @@ def _stored_bytes(folder: Path) -> int | None:
     return sum(path.stat().st_size for path in weight_files(folder)) or None
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelNotFound(f"{folder} holds no config.json; give the folder of a model as the hub has it") from None
-    except ValueError as error:
-        raise ModelNotFound(f"{path} is no JSON ({error}); copy or convert the model again") from error
-    if not isinstance(config, dict):
-        raise ModelNotFound(f"{path} holds no JSON object; copy or convert the model again")
-    return config
+def _config(folder: Path) -> dict[str, Any]:
+    return read_config(
+        folder / "config.json",
+        lacking="give the folder of a model as the hub has it",
+        broken="copy or convert the model again",
+    )
 
 
 def _snapshot(model: str) -> Path | None:

@@ -14,8 +14,8 @@ from phrasemill.serving.connection import ConnectionUnfit, EnginesConnection
 from phrasemill.serving.launch import EngineLaunch
 from phrasemill.serving.limits import Limits
 from phrasemill.serving.start_display import StartDisplay
-from phrasemill.serving.state_folder import write_whole
 from phrasemill.serving.supervisor import Supervisor
+from phrasemill.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -22,16 +22,16 @@ from pathlib import Path
 
 import psutil
 
+from phrasemill.processes import find_process
 from phrasemill.serving.engine_process import bears, group, is_alive, mark_of
 from phrasemill.serving.errors import ServingError, StateFolderTaken
+from phrasemill.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 3.0
 """Between asking leftovers to end and killing them."""
 KILLS = 5
-TICK_S = 0.02
-"""Create times are kept in clock ticks of 10 ms; a pid cannot come round again within two of them."""
 
 
 class StateFolder:
@@ -150,18 +150,10 @@ class StateFolder:
 
     def _leaders(self) -> Iterable[psutil.Process]:
         for path in self._footprints.glob("*.json"):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 footprint = json.loads(path.read_text(encoding="utf-8"))
-                process = psutil.Process(footprint["pid"])
-                if abs(process.create_time() - footprint["create_time"]) < TICK_S:
+                if process := find_process(footprint["pid"], created=footprint["create_time"]):
                     yield process
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it, or what it was before."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _wait_gone(processes: list[psutil.Process]) -> None:

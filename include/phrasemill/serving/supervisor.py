@@ -28,9 +28,10 @@ from phrasemill.serving.engine_state import EngineState, Phase
 from phrasemill.serving.errors import ServingError, ServingPortTaken
 from phrasemill.serving.launch import EngineLaunch
 from phrasemill.serving.limits import Limits
-from phrasemill.serving.state_folder import StateFolder, write_whole
+from phrasemill.serving.state_folder import StateFolder
 from phrasemill.serving.status import ServingStatus, status_json
 from phrasemill.serving.tended_engine import TendedEngine
+from phrasemill.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 

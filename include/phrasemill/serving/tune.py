@@ -23,7 +23,6 @@ from phrasemill.errors import EnginesDown
 from phrasemill.fingerprint import fingerprint
 from phrasemill.serving.errors import EngineFailed, ProfileError, ServingError, TooLittleMemory
 from phrasemill.serving.profiles import Profile, dump_profile
-from phrasemill.serving.state_folder import write_whole
 from phrasemill.serving.tune_measure import CorpusHopeless, Measurer
 from phrasemill.serving.tune_plan import Candidate, TunePlan, engines_in_words, with_settings
 from phrasemill.serving.tune_plot import PlotUnavailable, plot_tuning
@@ -31,6 +30,7 @@ from phrasemill.serving.tune_race import best_of, is_clear_loser, rates, survivo
 from phrasemill.serving.tune_record import Identity, Measurement, TuneRecord, fixed_settings
 from phrasemill.serving.tune_table import markdown_table, measured_line, notes_on, tuned_profile
 from phrasemill.spec import CorpusSpec
+from phrasemill.whole_file import write_whole
 
 Serve = Callable[[Profile, int], AbstractAsyncContextManager[list[str]]]
 """Starts engines: a profile and engines a GPU -> their URLs, those of the first GPU first, then those of the next.
