@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from phrasemill.progress import Progress
+from phrasemill.range_words import time_in_words
 
 
 class GrindProgress:
@@ -38,7 +39,7 @@ class GrindProgress:
 
     def update(self, progress: Progress) -> None:
         """Show one look at the mill."""
-        eta = "" if progress.eta_s is None else f", ETA {progress.eta_s:.0f} s"
+        eta = "" if progress.eta is None else f", ETA {time_in_words(progress.eta)}"
         self._bars.update(
             self._bar,
             description=progress.shard,

@@ -14,10 +14,11 @@ from airflow.sdk.observability.metrics import stats_utils
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
 from phrasemill.airflow.metrics import ProgressMetrics
 from phrasemill.progress import Progress
+from phrasemill.ranges import Range
 def look(accepted, short):
     return Progress(corpus="harbour", shard="shard-00003", rows=60, accepted=accepted, resumed=20,
                     rejects={"too_short": short}, reject_share=0.1, phrases_per_s=2.5, tokens_per_s=60.0,
-                    eta_s=4.0, in_flight={})
+                    eta=Range.exactly(4.0), in_flight={})
 send = ProgressMetrics()
 send(look(30, 1))
 send(look(45, 4))
