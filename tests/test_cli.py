@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,20 @@ class TestACorpusWithoutAirflow:
         assert ran.returncode == 1
         assert ran.stderr.count("failed the gate: mean characters a phrase") == 2
         assert "quarantined" in phrasemill("status", spec.name).stdout
+
+    def test_watching_ends_with_ctrl_c_and_no_complaint(self, environment: dict[str, str], spec: CorpusSpec) -> None:
+        command = [str(Path(sys.executable).with_name("phrasemill")), "status", spec.name, "--watch", "--json"]
+        watching = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            assert watching.stdout
+            assert json.loads(watching.stdout.readline())["missing"] == [0, 1, 2, 3]
+            watching.send_signal(signal.SIGINT)
+            _, complaints = watching.communicate(timeout=60)
+        finally:
+            watching.kill()
+        assert (watching.returncode, complaints) == (0, "")
 
     def test_an_api_key_comes_from_the_environment(self, phrasemill: Command, spec: CorpusSpec) -> None:
         with FakeEngineProcess(model=spec.model.name, api_key="open-sesame") as locked:

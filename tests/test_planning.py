@@ -7,7 +7,9 @@ from phrasemill.errors import PlanError
 from phrasemill.planning import (
     blocks_of,
     format_shards,
+    night_label,
     night_of,
+    nights_begin,
     nights_needed,
     parse_shards,
     shard_of,
@@ -133,6 +135,48 @@ class TestDatesWithoutANight:
     def test_without_a_time_zone(self) -> None:
         with pytest.raises(PlanError, match="carries no time zone"):
             night_of(scheduled("0 22 * * *"), dt.datetime(2026, 11, 5))  # noqa: DTZ001
+
+
+CRONS = [
+    "0 22 * * *",
+    "30 2 * * *",
+    "30 2,14 * * *",
+    "15 2,3 * * *",
+    "0 1-4 * * *",
+    "0 * * * *",
+    "*/20 * * * *",
+    "0 22 * * 1-5",
+    "0 * * * 1",
+    "0 0 1 * *",
+]
+CHANGES = [dt.date(2026, 3, 27), dt.date(2026, 10, 23)]  # the clocks change two days later
+
+
+class TestWhenNightsBegin:
+    @pytest.mark.parametrize("start", CHANGES)
+    @pytest.mark.parametrize("cron", CRONS)
+    def test_a_night_begins_at_the_first_moment_that_is_its_own(self, cron: str, start: dt.date) -> None:
+        spec = scheduled(cron, start=start)
+        begins = nights_begin(spec, 80)
+        assert len(begins) == 80
+        for night in range(1, 80):
+            assert night_of(spec, begins[night]) == night
+            assert night_of(spec, begins[night] - dt.timedelta(microseconds=1)) == night - 1
+
+    def test_without_cron_nothing_is_scheduled(self) -> None:
+        assert nights_begin(scheduled(None), 1) == ()
+
+    @pytest.mark.parametrize("cron", ["0 22 * * *", "0 22 1 * *"])
+    def test_no_night_begins_after_the_calendar_ends(self, cron: str) -> None:
+        spec = scheduled(cron, start=dt.date(9999, 11, 1))
+        begins = nights_begin(spec, 1_000)
+        assert begins[0] == berlin(9999, 11, 1, 22)
+        assert len(begins) < 1_000
+
+    def test_a_night_is_called_by_its_day_or_by_its_moment(self) -> None:
+        assert night_label(scheduled("0 0 * * *"), utc(2026, 11, 4, 23)) == "2026-11-05"
+        assert night_label(scheduled(None), utc(2026, 11, 4, 23)) == "2026-11-05"
+        assert night_label(scheduled("0 */2 * * *"), berlin(2026, 11, 5, 2)) == "2026-11-05T0100Z"
 
 
 class TestShardsOfNights:

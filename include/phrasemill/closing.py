@@ -10,7 +10,7 @@ import pyarrow as pa
 import xxhash
 from pydantic import ValidationError
 
-from phrasemill.errors import DataDocsError, NightIncomplete
+from phrasemill.errors import DataDocsError, FingerprintMismatch, NightIncomplete, StoreError
 from phrasemill.manifest import Manifest, Totals
 from phrasemill.overview import draw_rows, shard_rows
 from phrasemill.planning import format_shards
@@ -24,6 +24,7 @@ from phrasemill.steps import Workplace
 from phrasemill.store.corpus_store import CorpusStore, in_parallel
 from phrasemill.store.keys import key_safe
 from phrasemill.store.quarantine import Quarantined, quarantined
+from phrasemill.store.shard_index import refresh_index
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def report_files(summary: NightSummary | CorpusSummary, *, data_docs: bool = Fal
 
 
 def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequence[int]) -> dict[str, Any]:
-    """Write the night's report and its Data Docs to the bucket.
+    """Write the night's report and its Data Docs to the bucket, and bring the index of shards up to date.
 
     Raises:
         NightIncomplete: a shard of the night has no manifest; report and Data Docs are written all the same.
@@ -120,6 +121,7 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
     data_docs = _publish_data_docs(place.store, summary, records)
     for name, content in report_files(summary, data_docs=data_docs is not None).items():
         place.store.bucket.put(place.store.keys.report(label, name), content, content_type=KINDS[name])
+    _refresh_index(place.store)
     address = place.store.url(place.store.keys.report(label, "report.html"))
     if summary.missing:
         raise NightIncomplete(
@@ -132,6 +134,14 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
         "shards": len(shards),
         "phrases": summary.phrases,
     }
+
+
+def _refresh_index(store: CorpusStore) -> None:
+    """The index only saves time: a night is not red for want of it."""
+    try:
+        refresh_index(store)
+    except (StoreError, FingerprintMismatch) as error:
+        log.warning("the index of shards is not up to date, so pages and status read more: %s", error)
 
 
 def _publish_data_docs(store: CorpusStore, summary: NightSummary, records: NightRecords) -> str | None:

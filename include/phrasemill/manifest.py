@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from phrasemill.facts import Facts
+from phrasemill.writing_time import written_between
 
 VERDICT_APART = frozenset({"samples"})
 """Fields of a verdict that its own file has and the manifest does without: a report reads 400 manifests."""
@@ -62,10 +63,8 @@ class Manifest(BaseModel):
 
     @property
     def generating(self) -> tuple[dt.datetime, dt.datetime] | None:
-        """When its phrases were written, from the first start to the last finish; None if that is not known."""
-        if self.facts.started_at is None or self.facts.finished_at is None:
-            return None
-        return self.facts.started_at, self.facts.finished_at
+        """When its phrases were written, a pause before it was resumed left out; None if that is not known."""
+        return written_between(self.facts.started_at, self.facts.finished_at, seconds=self.facts.seconds)
 
 
 class Totals(BaseModel):

@@ -1,4 +1,4 @@
-"""What a corpus looks like from its bucket: how far it is, and some of its phrases."""
+"""Committed phrases of a corpus, as they lie in its bucket: a few at random, or all of a shard."""
 
 import random
 from collections import Counter
@@ -6,68 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel
 
 from phrasemill.errors import StoreError
-from phrasemill.manifest import Manifest, Totals
+from phrasemill.manifest import Manifest
 from phrasemill.rows import decode_rows
 from phrasemill.store.corpus_store import CorpusStore, in_parallel
-from phrasemill.store.quarantine import quarantined
 
 SHARDS_SAMPLED = 8  # phrases are drawn from at most so many shards, so that a sample stays quick
-
-
-class HeldShard(BaseModel):
-    """A shard whose gate failed and that has not been committed since."""
-
-    shard: int
-    at: str
-    reason: str
-    key: str
-
-
-class Overview(BaseModel):
-    """A corpus's state; shares are of 1 and may pass it with oversampling."""
-
-    corpus: str
-    fingerprint: str
-    target_phrases: int
-    target_share: float
-    shards: int
-    committed_shards: int
-    phrases: int
-    chars: int
-    text_bytes: int
-    missing: list[int]
-    quarantined: list[HeldShard]
-
-
-def overview(store: CorpusStore) -> Overview:
-    """Look at a whole corpus.
-
-    Raises:
-        FingerprintMismatch: committed work is of another version of the corpus file.
-        StoreError: the bucket cannot be read.
-    """
-    committed = store.committed()
-    totals = Totals.of(store.manifests(committed))
-    done = set(committed)
-    held = {item.shard: item for item in quarantined(store) if item.shard not in done}
-    return Overview(
-        corpus=store.spec.name,
-        fingerprint=store.fingerprint,
-        target_phrases=store.spec.target_phrases,
-        target_share=totals.phrases / store.spec.target_phrases,
-        shards=store.spec.shard_count,
-        committed_shards=len(committed),
-        phrases=totals.phrases,
-        chars=totals.chars,
-        text_bytes=totals.bytes,
-        missing=sorted(set(range(store.spec.shard_count)) - done),
-        quarantined=[
-            HeldShard(shard=item.shard, at=item.at, reason=item.reason, key=item.key) for item in held.values()
-        ],
-    )
 
 
 def sample_rows(store: CorpusStore, n: int, *, seed: int | None = None) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ from phrasemill.verify_findings import Finding
 
 NAMED_BY_SHARD = re.compile(r"/(?:shards|verdicts)/shard-(\d{5,})-[0-9a-f]{12}\.(?:parquet|json)$")
 STAGED = re.compile(r"/staging/(\d{5,})/[^/]+$")
-FOLDERS = frozenset({"spec", "staging", "shards", "manifests", "verdicts", "quarantine", "reports", "releases"})
+FOLDERS = frozenset(
+    {"spec", "staging", "shards", "manifests", "verdicts", "quarantine", "reports", "releases", "index"}
+)
 RETRACTED = "retracted"
 REMOVED = "`phrasemill verify --repair` removes it once it is a day old"
 LOOK = "see whose it is, then move or remove it by hand"

@@ -1,19 +1,26 @@
 """An Airflow of its own for these tests: a fresh SQLite, connections by environment, corpora in a folder."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.servers import KEYS, S3Server
 
 # Before anything imports airflow: its settings are read once, at the first import.
-HOME = Path(os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).parents[2] / ".phrasemill" / "test-airflow")))
+# A folder of this process: two test runs side by side do not take each other's database away.
+HOME = Path(tempfile.mkdtemp(prefix="phrasemill-test-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[2] / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parents[2] / "plugins"),
@@ -23,11 +30,24 @@ os.environ |= {
 
 @pytest.fixture(scope="session")
 def airflow_database() -> Path:
-    HOME.mkdir(parents=True, exist_ok=True)
-    for old in HOME.glob("airflow.db*"):
-        old.unlink()
     subprocess.run([str(Path(sys.executable).with_name("airflow")), "db", "migrate"], check=True, capture_output=True)
     return HOME
+
+
+@pytest.fixture(scope="module")
+def app(airflow_database: Path) -> Any:
+    """Airflow's whole app, with our pages in it."""
+    from tests.airflow.browsers import whole_app
+
+    return whole_app()
+
+
+@pytest.fixture
+def reader(app: Any) -> Any:
+    """The browser of somebody who may read every Dag."""
+    from tests.airflow.browsers import browser
+
+    return browser(app, role="viewer")
 
 
 @pytest.fixture

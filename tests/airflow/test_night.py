@@ -10,10 +10,11 @@ import pytest
 
 from phrasemill.corpus_file import dump_corpus
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.overview import overview
+from phrasemill.snapshot import take_snapshot
 from phrasemill.spec import CorpusSpec
 from phrasemill.store.bucket import Bucket
 from phrasemill.store.corpus_store import CorpusStore
+from phrasemill.store.shard_index import read_index
 from tests.servers import S3Server
 from tests.specs import make_spec
 
@@ -79,8 +80,10 @@ class TestAWholeNight:
         assert states(run)["shard.publish"] == ["success"] * 4
         labels = {ti.map_index: ti.rendered_map_index for ti in run.get_task_instances() if ti.map_index >= 0}
         assert labels[2] == "shard-00002"
-        seen = overview(store)
-        assert (seen.phrases, seen.committed_shards, seen.missing) == (spec.target_phrases, 4, [])
+        seen = take_snapshot(store)
+        assert sum(entry.rows for entry in seen.shards.values()) == spec.target_phrases
+        assert (list(seen.shards), seen.staged, seen.held) == ([0, 1, 2, 3], {}, {})
+        assert read_index(store) == seen.shards
         keys = [entry.key for entry in store.bucket.entries(store.keys.root)]
         assert not [key for key in keys if "/staging/" in key]
         (summary_key,) = [key for key in keys if key.endswith("summary.json")]

@@ -7,7 +7,7 @@ import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from phrasemill.planning import night_of
+from phrasemill.planning import night_of, nights_begin
 from tests.specs import make_spec
 
 CRONS = [
@@ -54,6 +54,7 @@ def test_ticks_are_nights_0_1_2_without_gap_or_repeat(cron: str, timezone: str, 
     count = 60 if "* * * *" in cron else 10 if cron.endswith("* * *") else 6
     runs = ticks(cron, timezone, start, count)
     assert [night_of(spec, run) for run in runs] == list(range(count))
+    assert list(nights_begin(spec, count)) == runs
 
 
 @pytest.mark.parametrize("cron", CRONS)

@@ -105,6 +105,21 @@ class TestObjects:
         assert abs(entry.modified - time.time()) < 60
         assert bucket.entry("nothing") is None
 
+    def test_an_etag_changes_with_the_content_and_is_the_same_wherever_it_is_told(self, bucket: Bucket) -> None:
+        def etag() -> str:
+            [listed], looked_up = bucket.entries("a"), bucket.entry("a")
+            assert looked_up is not None
+            assert listed.etag == looked_up.etag
+            return listed.etag
+
+        bucket.put("a", b"one")
+        first = etag()
+        bucket.put("a", b"two")
+        assert first
+        assert etag() != first
+        bucket.put("a", b"one")
+        assert etag() == first
+
     def test_the_servers_clock_is_told(self, bucket: Bucket) -> None:
         told = bucket.server_time()
         assert told is not None

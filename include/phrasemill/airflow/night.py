@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phrasemill.errors import PlanError
-from phrasemill.planning import DAILY, night_of, parse_shards, shards_of_night
+from phrasemill.planning import night_label, night_of, parse_shards, shards_of_night
 from phrasemill.steps import Workplace, next_uncommitted
 
 
@@ -38,8 +38,4 @@ def night_of_run(
         count = int(following or place.spec.schedule.shards_per_night)
         return Night(by_hand, None, next_uncommitted(place, count))
     number = night_of(place.spec, logical_date)
-    if DAILY.fullmatch(place.spec.schedule.cron or "0 0 * * *"):
-        label = f"{logical_date.astimezone(place.spec.schedule.zone):%Y-%m-%d}"
-    else:  # in UTC: the local hour that autumn repeats would name two nights
-        label = f"{logical_date.astimezone(dt.UTC):%Y-%m-%dT%H%MZ}"
-    return Night(label, number, shards_of_night(place.spec, number))
+    return Night(night_label(place.spec, logical_date), number, shards_of_night(place.spec, number))

@@ -4,12 +4,10 @@ What they need beyond the core (boto3, the gate, the report's pages) is imported
 that the other commands run where it is not installed.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from phrasemill.cli.bucket import open_store
 from phrasemill.cli.corpora import Corpus
@@ -21,7 +19,6 @@ from phrasemill.serving.options import parse_urls
 from phrasemill.terminal import out
 
 if TYPE_CHECKING:
-    from phrasemill.overview import Overview
     from phrasemill.report import CorpusSummary, NightSummary
     from phrasemill.steps import Workplace
 
@@ -72,17 +69,20 @@ def run(
 
 def status(
     corpus: Corpus,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch an object a line.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again and again, until the corpus is complete or Ctrl-C.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.5, max=86_400, help="With --watch: seconds between two looks.")] = 5.0,
 ) -> None:
-    """Show what is committed, missing and quarantined, and how far the target is."""
+    """Show how far a corpus is, how fast it is written, when it will be done, and what is missing or quarantined."""
     require("status", BUCKETS)
-    from phrasemill.overview import overview  # noqa: PLC0415
+    from phrasemill.cli import status as showing  # noqa: PLC0415
 
-    seen = overview(open_store(corpus))
-    if as_json:
-        sys.stdout.write(seen.model_dump_json(indent=1) + "\n")
+    if watch:
+        showing.watch(open_store(corpus), console=out, as_json=as_json, every_s=every)
     else:
-        out.print(_status_table(seen))
+        showing.show(open_store(corpus), console=out, as_json=as_json)
 
 
 def sample(
@@ -141,13 +141,3 @@ def _workplace(corpus: str, *, engines: str = "") -> "Workplace":
     store = open_store(corpus)
     urls, api_key = parse_urls(engines), read_api_key(None)
     return Workplace(spec=store.spec, store=store, engine_urls=urls, api_key=api_key)
-
-
-def _status_table(seen: "Overview") -> Table:
-    table = Table(title=f"{seen.corpus}: {seen.target_share:.1%} of {seen.target_phrases:,} phrases", show_header=False)
-    table.add_row("committed", f"{seen.committed_shards:,} of {seen.shards:,} shards, {seen.phrases:,} phrases")
-    table.add_row("size", f"{seen.chars:,} characters, {seen.text_bytes:,} bytes of text")
-    table.add_row("missing", format_shards(seen.missing) or "none")
-    for item in seen.quarantined:
-        table.add_row("quarantined", f"shard {item.shard} at {item.at}: {item.reason}")
-    return table

@@ -9,7 +9,7 @@ from phrasemill.manifest import Totals
 from phrasemill.report.judged import Judged
 from phrasemill.report.summary import FigureLine, NightSummary, TrendPoint
 from phrasemill.report.texts import figures_of
-from phrasemill.report.work import busy_seconds
+from phrasemill.report.work import seconds_of
 from phrasemill.spec import CorpusSpec
 
 
@@ -17,7 +17,7 @@ def point_of(date: str, shards: Sequence[Judged]) -> TrendPoint:
     """One night's point, from its committed shards."""
     manifests = [shard.manifest for shard in shards]
     facts, totals = Facts.total([manifest.facts for manifest in manifests]), Totals.of(manifests)
-    seconds = busy_seconds(manifests)
+    seconds = seconds_of(manifests)
     return TrendPoint(
         date=date,
         phrases=totals.phrases,

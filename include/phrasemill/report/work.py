@@ -14,6 +14,7 @@ from phrasemill.report.judged import Judged, weighted
 from phrasemill.report.summary import Cost, RateLine, RejectLine, Work
 from phrasemill.rules import meanings
 from phrasemill.spec import CorpusSpec
+from phrasemill.writing_time import busy_seconds
 
 MAX_STRETCHES = 120
 STRETCHES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
@@ -22,7 +23,7 @@ STRETCHES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 def work_of(shards: Sequence[Judged], facts: Facts) -> Work:
     """What it took; `facts` are those of all these shards."""
     manifests = [shard.manifest for shard in shards]
-    totals, seconds = Totals.of(manifests), busy_seconds(manifests)
+    totals, seconds = Totals.of(manifests), seconds_of(manifests)
     return Work(
         prompt_tokens=facts.prompt_tokens,
         completion_tokens=facts.completion_tokens,
@@ -42,14 +43,9 @@ def work_of(shards: Sequence[Judged], facts: Facts) -> Work:
     )
 
 
-def busy_seconds(manifests: Iterable[Manifest]) -> float:
-    """Length of the union of the times in which shards were generated: days between two runs do not count."""
-    seconds, until = 0.0, None
-    for start, end in sorted(span for manifest in manifests if (span := manifest.generating)):
-        fresh = start if until is None else max(start, until)
-        seconds += max(0.0, (end - fresh).total_seconds())
-        until = end if until is None else max(end, until)
-    return seconds
+def seconds_of(manifests: Iterable[Manifest]) -> float:
+    """The time in which at least one of these shards was being generated: days between two runs do not count."""
+    return busy_seconds(span for manifest in manifests if (span := manifest.generating))
 
 
 def rates(manifests: Iterable[Manifest]) -> tuple[RateLine, ...]:

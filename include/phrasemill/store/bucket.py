@@ -69,11 +69,16 @@ def client_from_environment() -> Any:  # noqa: ANN401
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object of a listing; `size` in bytes, `modified` in seconds since the epoch by the server's clock."""
+    """One object of a listing; `size` in bytes, `modified` in seconds since the epoch by the server's clock.
+
+    `etag` changes with the content, and is the same in a listing and in the answer to a get; empty where the server
+    tells none.
+    """
 
     key: str
     size: int
     modified: float
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +222,13 @@ class Bucket:
             if code_of(error) in MISSING:
                 return None
             raise self._translated(error, "get", key) from error
-        return Entry(key, answer["ContentLength"], answer["LastModified"].timestamp())
+        return Entry(key, answer["ContentLength"], answer["LastModified"].timestamp(), _etag(answer))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Objects under a prefix, in key order."""
         for page in self._pages("list_objects_v2", "list", prefix):
             for item in page.get("Contents", ()):
-                yield Entry(item["Key"], item["Size"], item["LastModified"].timestamp())
+                yield Entry(item["Key"], item["Size"], item["LastModified"].timestamp(), _etag(item))
 
     def folders(self, prefix: str) -> list[str]:
         """Prefixes one slash below `prefix`, such as `reports/2026-11-23/` below `reports/`, in order.
@@ -276,3 +281,7 @@ class Bucket:
 
 def _metadata(content: bytes) -> dict[str, str]:
     return {"sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _etag(answer: dict[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"')

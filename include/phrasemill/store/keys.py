@@ -8,6 +8,7 @@ from phrasemill.spec import CorpusSpec
 
 MANIFEST = re.compile(r"/manifests/shard-(\d{5,})\.json$")
 BLOCK = re.compile(r"/staging/\d{5,}/(\d{4,})\.parquet$")
+STAGED_BLOCK = re.compile(r"/staging/(\d{5,})/\d{4,}\.parquet$")
 QUARANTINED = re.compile(r"/quarantine/shard-(\d{5,})/([^/]+)/verdict\.json$")
 
 
@@ -53,6 +54,10 @@ class Keys:
     def manifest(self, shard_number: int) -> str:
         """The manifest of a shard: its existence is the commit."""
         return f"{self.root}/manifests/shard-{shard_number:05d}.json"
+
+    def index(self) -> str:
+        """The lines of all manifests in one object: a cache, see `phrasemill.store.shard_index`."""
+        return f"{self.root}/index/shards.json"
 
     def judged(self, shard: Shard, sha256: str) -> str:
         """The whole verdict on the committed rows of a shard."""
