@@ -13,9 +13,11 @@ import pyarrow as pa
 import pytest
 
 from phrasemill.facts import Facts
+from phrasemill.fingerprint import fingerprint
 from phrasemill.gate import Expectation, Verdict, check_shard
 from phrasemill.manifest import Acceptance, Manifest, Totals
 from phrasemill.planning import shard_of
+from phrasemill.range_words import range_in_words, time_in_words
 from phrasemill.report import NightSummary, render_report, summarise_night
 from phrasemill.report.schema import summary_schema
 from phrasemill.report.summary import TrendPoint
@@ -53,7 +55,7 @@ def manifest_of(spec: CorpusSpec, number: int, rows: pa.Table, *, verdict: Verdi
         shard=number,
         first_id=60 * number,
         rows=len(texts),
-        fingerprint="f" * 16,
+        fingerprint=fingerprint(spec),
         data_key=f"shards/{number}",
         data_sha256=hashlib.sha256(content).hexdigest(),
         data_bytes=len(content),
@@ -188,11 +190,65 @@ class TestRateCountsOnlyTimeSpentGenerating:
         manifests = [night.manifests[0], night.manifests[1].model_copy(update={"facts": later})]
         assert night.summary(manifests=manifests).work.seconds == 100
 
+    def test_the_pause_of_a_shard_that_was_resumed_does_not_count(self, night):
+        facts = night.manifests[0].facts  # 60 s of work, now begun two days before
+        resumed = facts.model_copy(update={"started_at": facts.started_at - dt.timedelta(days=2)})
+        summary = night.summary(manifests=[night.manifests[0].model_copy(update={"facts": resumed})])
+        assert summary.work.seconds == 60
+        assert summary.shards[0].phrases_per_second == pytest.approx(1)
+
     def test_untimed_work_has_no_rate(self, night):
         manifest = night.manifests[0].model_copy(update={"facts": Facts(accepted=60)})
         work = night.summary(manifests=[manifest]).work
         assert work.phrases_per_second is None
         assert work.seconds == 0
+
+
+class TestOutlook:
+    def test_what_is_left_takes_the_rate_of_the_newest_shards(self, night):
+        left = night.summary().outlook  # of two shards of four the second one has more engines: 60 phrases in 60 s
+        assert (left.phrases, left.shards, left.nights) == (120, 2, 1)
+        assert left.phrases_per_second.likely == pytest.approx(1)
+        assert left.seconds.likely == pytest.approx(120)
+        assert left.seconds.low < 120 < left.seconds.high
+        assert left.basis == "1 shard committed since 2026-11-01"
+        assert left.last_night == dt.datetime(2026, 11, 2, 21, 0, tzinfo=dt.UTC)
+
+    def test_the_page_tells_it(self, night):
+        text = " ".join(" ".join(Page(render_report(night.summary())).texts).split())
+        left = night.summary().outlook
+        rate, time = range_in_words(left.phrases_per_second), time_in_words(left.seconds)
+        assert (
+            "Left: 120 phrases in 2 shards; at the rate of this night’s newest shards, "
+            f"{rate} phrases a second, {time} of generating; 1 night more by schedule, the last of which begins on "
+            "2026-11-02 21:00 UTC. Reckoned from 1 shard committed since 2026-11-01." in text
+        )
+
+    def test_it_counts_the_whole_corpus_and_what_is_written_beyond_its_target(self):
+        night = Night(make_spec(oversample=0.5))
+        left = night.summary(committed=Totals(shards=3, phrases=180)).outlook
+        assert (left.phrases, left.shards, left.nights) == (180, 3, 2)
+
+    def test_nights_by_hand_have_no_schedule(self):
+        left = Night(make_spec(schedule={"cron": None})).summary().outlook
+        assert (left.nights, left.last_night) == (None, None)
+
+    def test_nothing_is_left_of_a_whole_corpus(self, night):
+        summary = night.summary(committed=Totals(shards=4, phrases=240))
+        assert summary.outlook is None
+        assert "Left:" not in render_report(summary)
+
+    def test_untimed_work_tells_no_time(self, night):
+        manifest = night.manifests[0].model_copy(update={"facts": Facts(accepted=60)})
+        summary = night.summary(manifests=[manifest], committed=Totals(shards=1, phrases=60))
+        assert (summary.outlook.seconds, summary.outlook.phrases) == (None, 180)
+        page = " ".join(render_report(summary).split())
+        assert "How long it takes is not known: no committed shard was timed." in page
+
+    def test_a_summary_from_before_it_was_kept_is_still_read(self, night):
+        older = json.loads(night.summary().model_dump_json())
+        del older["outlook"]
+        assert NightSummary.model_validate(older).outlook is None
 
 
 class TestState:

@@ -152,7 +152,7 @@ class TestGoingOn:
             work = asyncio.create_task(
                 tune(quick_spec(), plan, bench=BENCH, serve=served, record_path=record, on_event=hear)
             )
-            await asyncio.wait_for(two.wait(), 10)
+            await asyncio.wait_for(two.wait(), 60)
             work.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await work
@@ -160,14 +160,14 @@ class TestGoingOn:
         asyncio.run(stopped_after_two())
         assert served.running == 0
         before = record.read_text().splitlines()
-        assert len(before) == 3
+        assert 3 <= len(before) < 7  # on a busy machine a third one may end before the work hears that it must stop
 
         said: list[str] = []
         outcome = run(plan, served, record, said=said)
         after = record.read_text().splitlines()
-        assert after[:3] == before
+        assert after[: len(before)] == before
         assert len(after) == 1 + len(outcome.measurements) == 1 + 4 + 2
-        assert "at most 4 measurements" in said[0]
+        assert f"at most {7 - len(before)} measurements" in said[0]
 
     def test_a_finished_run_is_told_again_without_any_engine(
         self, pair: list[FakeEngineProcess], tmp_path: Path

@@ -9,6 +9,8 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from phrasemill.cli import corpora, quarantine, rules, shards, verify
+from phrasemill.cli.calibrate import calibrate
+from phrasemill.cli.forecast import forecast
 from phrasemill.demo.cli import app as demo_app
 from phrasemill.engines.fake.command import fake_engine
 from phrasemill.errors import PhrasemillError
@@ -41,6 +43,8 @@ for about_corpora in (
     shards.sample,
     shards.report,
     verify.verify,
+    forecast,
+    calibrate,
 ):
     app.command(rich_help_panel=CORPORA)(about_corpora)
 for about_engines in (commands.serve, commands.engines, commands.profiles, tune):

@@ -10,6 +10,7 @@ from phrasemill.planning import format_shards
 from phrasemill.report.corpus_figures import CorpusFigures
 from phrasemill.report.expectations import expectations_of
 from phrasemill.report.judged import Judged, judged
+from phrasemill.report.outlook import outlook_of
 from phrasemill.report.summary import (
     AcceptedLine,
     CorpusSummary,
@@ -31,7 +32,7 @@ from phrasemill.report.texts import (
 )
 from phrasemill.report.trend import nights_of, point_of
 from phrasemill.report.words import MAX_SHOWN_CHARS
-from phrasemill.report.work import busy_seconds, cost_of, rejects_of, work_of
+from phrasemill.report.work import cost_of, rejects_of, seconds_of, work_of
 from phrasemill.spec import CorpusSpec
 
 
@@ -70,7 +71,14 @@ def summarise_night(
     """
     shards = judged(manifests)
     common = _common(
-        spec, shards, planned=planned, missing=missing, quarantined=quarantined, committed=committed, sample=sample
+        spec,
+        shards,
+        planned=planned,
+        missing=missing,
+        quarantined=quarantined,
+        committed=committed,
+        sample=sample,
+        now=now,
     )
     return NightSummary(
         fingerprint=fingerprint,
@@ -105,6 +113,7 @@ def summarise_corpus(
         quarantined=quarantined,
         committed=Totals.of(manifests),
         sample=sample,
+        now=now,
     )
     return CorpusSummary(
         fingerprint=fingerprint,
@@ -125,6 +134,7 @@ def _common(
     quarantined: Sequence[Mapping[str, Any]],
     committed: Totals,
     sample: Sequence[Mapping[str, Any]],
+    now: dt.datetime,
 ) -> dict[str, Any]:
     """The fields that every summary has."""
     manifests = [shard.manifest for shard in shards]
@@ -154,6 +164,7 @@ def _common(
         "data_bytes": sum(manifest.data_bytes for manifest in manifests),
         "work": work,
         "cost": cost_of(spec.price, work=work, phrases=totals.phrases, target=spec.target_phrases),
+        "outlook": outlook_of(spec, manifests, committed=committed, now=now),
         "rejects": rejects_of(facts, spec),
         "lengths": lengths_of(shard.verdict for shard in shards),
         "figures": figures_of(shards),
@@ -189,7 +200,7 @@ def _quarantine_lines(quarantined: Sequence[Mapping[str, Any]], manifests: Seque
 
 def _shard_line(shard: Judged) -> ShardLine:
     manifest = shard.manifest
-    seconds = busy_seconds([manifest])
+    seconds = seconds_of([manifest])
     return ShardLine(
         shard=manifest.shard,
         phrases=manifest.rows,

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from phrasemill.planning import format_shards
 from phrasemill.report import plots, words
+from phrasemill.report.environment import environment_of
 from phrasemill.report.summary import CorpusSummary, NightSummary, TrendPoint
 from phrasemill.report.svg import COLOURS
 
@@ -61,7 +59,7 @@ def render_report(summary: NightSummary | CorpusSummary, *, data_docs: bool = Fa
     css += "".join(f".fill-{name}{{fill:var(--{name})}}.stroke-{name}{{stroke:var(--{name})}}\n" for name in COLOURS)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return (
-        _environment()
+        environment_of("phrasemill.report")
         .get_template("report.html.j2")
         .render(
             s=summary,
@@ -109,27 +107,3 @@ def _trends(points: Sequence[TrendPoint]) -> list[Trend]:
         if len(known) > 1:
             trends.append(Trend(name, show(known[-1]), plots.trend_plot(name, labels, values, show)))
     return trends
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("phrasemill.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "after_colon": lambda state: state.partition(": ")[2],
-        "decimal": words.decimal,
-        "duration": words.duration,
-        "moment": words.moment,
-        "money": words.money,
-        "share": words.share,
-        "shards": lambda numbers: format_shards(list(numbers)),
-        "size": words.size,
-        "visible": words.visible,
-        "whole": lambda value: f"{value:,}",
-        "words": lambda name: words.visible(name.replace("_", " ")),
-    }
-    return environment

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from phrasemill.gate.verdict import Severity
 from phrasemill.manifest import Totals
+from phrasemill.ranges import Range
 from phrasemill.report.corpus_figures import CorpusFigures
 from phrasemill.report.parts import Part
 from phrasemill.report.words import spell_out
@@ -99,6 +100,20 @@ class Cost(Part):
     per_million_phrases: float
     whole_target: float = Field(description="What the corpus's target will cost at this price a phrase")
     basis: str = Field(description="How it was reckoned, in words")
+
+
+class Outlook(Part):
+    """What is left of the whole corpus, oversampling included, and how long it will take."""
+
+    phrases: int = Field(description="In shards without a manifest")
+    shards: int
+    phrases_per_second: Range | None = Field(description="Accepted, while generating; None where nothing was timed")
+    seconds: Range | None = Field(description="Of generating, at that rate; low, likely and high")
+    basis: str = Field(description="Where the rate comes from, in words")
+    nights: int | None = Field(description="That the schedule needs for so many shards; None where nights are by hand")
+    last_night: AwareDatetime | None = Field(
+        description="When the schedule's last night begins; None if that is past, or nights are by hand"
+    )
 
 
 class RejectLine(Part):
@@ -239,6 +254,7 @@ class Summary(Part):
     data_bytes: int = Field(description="Bytes of the Parquet files")
     work: Work
     cost: Cost | None = Field(description="None where the corpus file has no price, or nothing is committed")
+    outlook: Outlook | None = Field(default=None, description="None where nothing is left, and in older summaries")
     rejects: tuple[RejectLine, ...] = Field(description="The most frequent first")
     lengths: Lengths | None = Field(description="None while nothing is committed")
     figures: tuple[FigureLine, ...]

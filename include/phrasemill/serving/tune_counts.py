@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -34,14 +34,19 @@ class DiscardedBlocks:
 
 
 class MeteredPool(EnginePool):
-    """A pool that counts the tokens of all answers."""
+    """A pool that counts the tokens of all answers, and lets `on_answers` hear their texts."""
 
+    prompt_tokens = 0
     completion_tokens = 0
+    on_answers: Callable[[Sequence[str | None]], None] | None = None
 
     async def ask(self, engine: Engine, prompts: list[str], *, n: int = 1, entries: int = 1) -> Answers:
         """As EnginePool's."""
         answers = await super().ask(engine, prompts, n=n, entries=entries)
+        self.prompt_tokens += answers.prompt_tokens
         self.completion_tokens += answers.completion_tokens
+        if self.on_answers:
+            self.on_answers(answers.texts)
         return answers
 
 
@@ -73,6 +78,7 @@ class Counts:
     cpu_s: float
     accepted: int
     rejects: Counter[str]
+    prompt_tokens: int
     completion_tokens: int
     faults: int
     engines: list[Reading] | None
@@ -104,6 +110,7 @@ async def take_counts(session: aiohttp.ClientSession, pool: MeteredPool, tallies
         cpu_s=time.process_time(),
         accepted=accepted,
         rejects=rejects,
+        prompt_tokens=pool.prompt_tokens,
         completion_tokens=pool.completion_tokens,
         faults=sum(engine.faults for engine in pool.engines),
         engines=readings if len(readings) == len(found) else None,

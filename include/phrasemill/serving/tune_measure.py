@@ -9,7 +9,7 @@ engines' prefix caches would know its prompts.
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
@@ -45,6 +45,8 @@ class Measurer:
         api_key: of the engines.
         gpus: indices of the GPUs whose utilisation is looked at.
         patience: waiting times.
+        first_id: the phrase id to begin with, a multiple of the block's size as `spec_for` has it.
+        on_answers: hears every list's answers, None where one is missing.
     """
 
     def __init__(
@@ -55,13 +57,16 @@ class Measurer:
         api_key: str | None = None,
         gpus: Sequence[int] = (),
         patience: Patience = PATIENCE,
+        first_id: int = 0,
+        on_answers: Callable[[Sequence[str | None]], None] | None = None,
     ) -> None:
         self._spec = spec
         self._race = race
         self._api_key = api_key
         self._gpus = gpus
         self._patience = patience
-        self._next_id = 0
+        self._next_id = first_id
+        self._on_answers = on_answers
 
     async def warm_up(self, candidate: Candidate, urls: Sequence[str]) -> None:
         """Let engines that have just started write for a ramp: their first requests are slow.
@@ -81,12 +86,43 @@ class Measurer:
             EnginesDown: no engine answers.
             EngineRefused: wrong key, model or path.
         """
+        meter = GpuMeter(self._gpus)
+        try:
+            counts = await self.counts(candidate, urls, window_s=window_s, meter=meter)
+        finally:
+            meter.close()
+        return _measurement(
+            candidate,
+            counts[0],
+            counts[-1],
+            window_s=window_s,
+            engines=len(urls),
+            resident=resident_per_gpu,
+            gpu=meter.mean,
+        )
+
+    async def counts(
+        self,
+        candidate: Candidate,
+        urls: Sequence[str],
+        *,
+        window_s: float,
+        parts: int = 1,
+        meter: GpuMeter | None = None,
+        on_part: Callable[[Counts], None] | None = None,
+    ) -> list[Counts]:
+        """Grind as `measure` does; all counts when the window begins and at the end of each of its equal parts.
+
+        Raises:
+            CorpusHopeless, EnginesDown, EngineRefused: as `measure` does.
+        """
         spec = spec_for(self._spec, candidate, engines=len(urls))
         headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
             MeteredPool(urls, spec, api_key=self._api_key, patience=self._patience) as pool,
         ):
+            pool.on_answers = self._on_answers
             await _idle(session, pool)
             tallies = [Tally() for _ in range(LANES)]
             # The first shard of each lane is a part of one, so that no two end together.
@@ -94,29 +130,54 @@ class Measurer:
                 asyncio.create_task(self._lane(spec, pool, tally, first_part=(lane + 1) / LANES))
                 for lane, tally in enumerate(tallies)
             ]
-            meter = GpuMeter(self._gpus)
-            watch = asyncio.create_task(self._watch(session, pool, tallies, meter, window_s=window_s))
+            watching = self._watch(session, pool, tallies, meter, window_s=window_s, parts=parts, on_part=on_part)
+            watch = asyncio.create_task(watching)
             try:
                 await asyncio.wait([watch, *lanes], return_when=asyncio.FIRST_COMPLETED)
                 # Lanes run for ever: one that is done has failed, and its error is the news.
-                begin, end = watch.result() if watch.done() else await next(lane for lane in lanes if lane.done())
+                counts = watch.result() if watch.done() else await next(lane for lane in lanes if lane.done())
             except ShardHopeless as error:
                 raise CorpusHopeless(_hopeless(spec, str(error))) from error
             finally:
                 for task in (watch, *lanes):
                     task.cancel()
                 await asyncio.gather(watch, *lanes, return_exceptions=True)
-                meter.close()
+        end = counts[-1]
         if end.judged >= JUDGED_FOR_HOPELESS and end.accepted < (1 - HOPELESS_SHARE) * end.judged:
             rejects = ", ".join(f"{reason} {count}" for reason, count in end.rejects.most_common())
             raise CorpusHopeless(_hopeless(spec, f"of {end.judged} outputs {end.accepted} were accepted ({rejects})"))
-        return _measurement(
-            candidate, begin, end, window_s=window_s, engines=len(urls), resident=resident_per_gpu, gpu=meter.mean
-        )
+        return counts
 
-    async def _lane(
-        self, spec: CorpusSpec, pool: EnginePool, tally: Tally, *, first_part: float
-    ) -> tuple[Counts, Counts]:
+    async def shard_alone(self, candidate: Candidate, urls: Sequence[str], *, phrases: int) -> float:
+        """Seconds that a shard takes with nothing beside it: engines that fill first, and drain while it ends.
+
+        Args:
+            candidate: as `measure` takes it.
+            urls: of the engines.
+            phrases: of the shard; rounded up to whole prompts.
+
+        Raises:
+            CorpusHopeless, EnginesDown, EngineRefused: as `measure` does.
+        """
+        whole = spec_for(self._spec, candidate, engines=len(urls))
+        rows = -(-phrases // whole.sampling.group) * whole.sampling.group
+        spec = whole.model_copy(update={"shard_phrases": rows, "block_phrases": rows})
+        shard = Shard(self._next_id // whole.block_phrases, self._next_id, rows)
+        self._next_id += -(-rows // whole.block_phrases) * whole.block_phrases
+        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            EnginePool(urls, spec, api_key=self._api_key, patience=self._patience) as pool,
+        ):
+            await _idle(session, pool)
+            started = time.monotonic()
+            try:
+                await Mill(spec, shard, pool=pool, staging=DiscardedBlocks()).grind()
+            except ShardHopeless as error:
+                raise CorpusHopeless(_hopeless(spec, str(error))) from error
+            return time.monotonic() - started
+
+    async def _lane(self, spec: CorpusSpec, pool: EnginePool, tally: Tally, *, first_part: float) -> list[Counts]:
         """Grind shard after shard; never returns."""
         blocks = max(1, round(spec.blocks_per_shard * first_part))
         while True:
@@ -141,22 +202,29 @@ class Measurer:
         session: aiohttp.ClientSession,
         pool: MeteredPool,
         tallies: Sequence[Tally],
-        meter: GpuMeter,
+        meter: GpuMeter | None,
         *,
         window_s: float,
-    ) -> tuple[Counts, Counts]:
-        """Wait for the ramp to pass, then for the window; the counts at both its ends."""
+        parts: int,
+        on_part: Callable[[Counts], None] | None,
+    ) -> list[Counts]:
+        """Wait for the ramp to pass, then for the window; the counts at its beginning and after each part."""
         started = time.monotonic()
         held = sum(engine.window for engine in pool.engines) * self._spec.sampling.phrases_per_prompt
         while (passed := time.monotonic() - started) < self._race.longest_ramp_s:
             if passed >= self._race.ramp_s and count(tallies)[0] >= held:
                 break
             await asyncio.sleep(LOOK_S)
-        begin = await take_counts(session, pool, tallies)
-        while (left := begin.at + window_s - time.monotonic()) > 0:
-            meter.look()
-            await asyncio.sleep(min(left, 0.5))
-        return begin, await take_counts(session, pool, tallies)
+        counts = [await take_counts(session, pool, tallies)]
+        for part in range(1, parts + 1):
+            while (left := counts[0].at + window_s * part / parts - time.monotonic()) > 0:
+                if meter:
+                    meter.look()
+                await asyncio.sleep(min(left, 0.5))
+            counts.append(await take_counts(session, pool, tallies))
+            if on_part:
+                on_part(counts[-1])
+        return counts
 
 
 def spec_for(spec: CorpusSpec, candidate: Candidate, *, engines: int) -> CorpusSpec:
@@ -185,7 +253,7 @@ def spec_for(spec: CorpusSpec, candidate: Candidate, *, engines: int) -> CorpusS
 def _hopeless(spec: CorpusSpec, why: str) -> str:
     return (
         f"model {spec.model.served!r} and the rules of corpus {spec.name!r} do not fit each other, and no setting of "
-        f"the engines mends that: change prompts, sampling or rules, then tune. {why}"
+        f"the engines mends that: change prompts, sampling or rules, and measure again. {why}"
     )
 
 
