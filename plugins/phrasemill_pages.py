@@ -1,8 +1,11 @@
-"""Registers phrasemill's pages with Airflow: a Report tab on every run of a corpus Dag."""
+"""Registers phrasemill's pages with Airflow: in its navigation, as tabs of Dags and runs, as links on shards' tasks."""
 
 from airflow.plugins_manager import AirflowPlugin
 
-from phrasemill.web.app import URL_PREFIX, app
+from phrasemill.airflow.links import SHARD_LINKS
+from phrasemill.web.app import app
+from phrasemill.web.pages import URL_PREFIX
+from phrasemill.web.places import external_views
 
 
 class PhrasemillPages(AirflowPlugin):
@@ -10,11 +13,5 @@ class PhrasemillPages(AirflowPlugin):
 
     name = "phrasemill"
     fastapi_apps = [{"app": app, "url_prefix": URL_PREFIX, "name": "phrasemill"}]  # noqa: RUF012
-    external_views = [  # noqa: RUF012
-        {
-            "name": "Report",
-            "href": URL_PREFIX + "/dags/{DAG_ID}/runs/{RUN_ID}/report",
-            "destination": "dag_run",
-            "url_route": "phrasemill-report",
-        }
-    ]
+    external_views = external_views()
+    operator_extra_links = SHARD_LINKS

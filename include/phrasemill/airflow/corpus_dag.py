@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_parsing_context, task, task_group
 
 from phrasemill.airflow import tasks
+from phrasemill.airflow.links import shard_task
 from phrasemill.corpus_file import corpus_files, load_corpus
 from phrasemill.errors import SpecError
 from phrasemill.planning import nights_needed
@@ -75,9 +76,9 @@ def corpus_dag(spec: CorpusSpec) -> DAG:
         def shard_group(shard: dict[str, Any]) -> None:
             # weight_rule upstream: a shard begun is finished before the next one begins
             common: dict[str, Any] = {"map_index_template": SHARD_LABEL, "weight_rule": "upstream"}
-            generated = task(pool=ENGINES_POOL, **common)(tasks.generate)(corpus=name, shard=shard)
-            validated = task(max_active_tis_per_dagrun=2, **common)(tasks.validate)(corpus=name, shard=shard)
-            published = task(max_active_tis_per_dagrun=4, **common)(tasks.publish)(corpus=name, shard=shard)
+            generated = shard_task(pool=ENGINES_POOL, **common)(tasks.generate)(corpus=name, shard=shard)
+            validated = shard_task(max_active_tis_per_dagrun=2, **common)(tasks.validate)(corpus=name, shard=shard)
+            published = shard_task(max_active_tis_per_dagrun=4, **common)(tasks.publish)(corpus=name, shard=shard)
             generated >> validated >> published
 
         shards = shard_group.expand(shard=planned)

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 NIGHT = "night"
 
+# At INFO its import alone writes 200 lines into the log of every validate.
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
+
 
 def preflight(corpus: str) -> dict[str, Any]:
     """Check corpus file, engines and bucket; fails in seconds with what to do."""

@@ -1,26 +1,18 @@
-"""What all pages of a run share: which night it is, its store, and a note in place of a page."""
+"""What all pages of a run share: which night it is, and where its files lie."""
 
-import html
-from typing import Annotated
-
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from fastapi import Depends, Path
-from fastapi.responses import HTMLResponse
 
 from phrasemill.airflow.tasks import NIGHT
-from phrasemill.airflow.workplace import corpus_store
-from phrasemill.corpus_file import find_corpus, load_corpus
-from phrasemill.spec import CORPUS_DAG
+from phrasemill.corpus_file import load_corpus
 from phrasemill.store.corpus_store import CorpusStore
+from phrasemill.web.access import corpus_of
+from phrasemill.web.corpus_cache import NOT_A_CORPUS, NotACorpus
+from phrasemill.web.problems import NoPage
+from phrasemill.web.stores import STORES, corpus_path
 
 RUN = "/dags/{dag_id}/runs/{run_id}"
-MAY_READ = [Depends(requires_access_dag("GET", DagAccessEntity.RUN))]
-DagId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)]
-RunId = Annotated[str, Path(max_length=250)]
-# Our own page with generated text in it: escaped, and allowed to run or load nothing.
+# A page of its own with generated text in it: escaped, and allowed to run or load nothing.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -28,16 +20,25 @@ HEADERS = {
 }
 
 
-def night_of(dag_id: str, run_id: str) -> str | HTMLResponse:
-    """The label of the night that a run closes, or the note that says why it has none."""
-    if not dag_id.startswith(CORPUS_DAG):
-        return note("Only the Dags of corpora have reports.", 404)
+class NoNight(NoPage):
+    """A run has not planned its night, so nothing lies in the bucket under its label."""
+
+
+def night_of(dag_id: str, run_id: str) -> str:
+    """The label of the night that a run closes.
+
+    Raises:
+        NotACorpus: the Dag is none of a corpus.
+        NoNight: the run has not planned its night yet, or there is no such run.
+    """
+    if corpus_of(dag_id) is None:
+        raise NotACorpus(NOT_A_CORPUS)
     with create_session() as session:
         query = XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids="plan", key=NIGHT, limit=1)
         row = session.scalars(query).first()
         night = XComModel.deserialize_value(row) if row else None
-    if not night:
-        return note("This run has not planned its night yet. Its report is written by task close_night.", 404)
+    if not (isinstance(night, dict) and "label" in night):
+        raise NoNight("This run has not planned its night yet. Its report is written by task close_night.")
     return str(night["label"])
 
 
@@ -45,15 +46,11 @@ def store_of(dag_id: str) -> CorpusStore:
     """The bucket of the corpus that a Dag is made from.
 
     Raises:
+        NotACorpus: the Dag has no corpus file.
         SpecError, StoreError: the corpus file or its connection is wrong.
     """
-    return corpus_store(load_corpus(find_corpus(dag_id.removeprefix(CORPUS_DAG))))
-
-
-def note(message: str, status: int) -> HTMLResponse:
-    """A page of one sentence."""
-    body = (
-        '<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-        '<body style="font: 1rem system-ui; margin: 2rem">' + html.escape(message)
-    )
-    return HTMLResponse(body, status_code=status, headers=HEADERS)
+    corpus = corpus_of(dag_id)
+    path = corpus_path(corpus) if corpus else None
+    if path is None:
+        raise NotACorpus(NOT_A_CORPUS)
+    return STORES.open(load_corpus(path))
