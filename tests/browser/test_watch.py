@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Visit, Watch
+from tests.browser.conftest import Visit
+from tests.chromium import Watch
 
 pytestmark = pytest.mark.browser
 

@@ -12,6 +12,9 @@ from phrasemill.demo.keys import Keys, load_keys
 from phrasemill.demo.layout import Layout
 from phrasemill.demo.storage import demo_store, s3_client
 from phrasemill.store.corpus_store import CorpusStore
+from tests.chromium import chromium
+
+__all__ = ["chromium"]  # a fixture of these tests
 
 
 @pytest.fixture(scope="session")
