@@ -128,18 +128,25 @@ class NamedStriker:
 
 @dataclass
 class RandomStriker:
-    """Kills at random times, `kills_a_shard` tries of each shard at most, until `budget` is spent."""
+    """Kills at random times, `kills_a_shard` tries of each shard at most, until `budget` is spent.
+
+    What dies is drawn by chance, once each kind of death has come.
+    """
 
     dice: random.Random
     budget: int
     kills_a_shard: int = 6
     undisturbed: dict[str, list[float]] = field(default_factory=lambda: {step: [] for step in STEPS})
+    _due: list[str] = field(default_factory=lambda: ["S3 server killed", "engine killed", "task killed"])
     _left: dict[int, int] = field(default_factory=dict)
     _deed: str = ""
 
     def plan(self, yard: Yard, shard: int, step: str) -> str:
         left = self._left.setdefault(shard, self.kills_a_shard)
-        if not left or self.budget <= 0 or self.dice.random() < 0.25:
+        if left and step == "generate" and self._due:  # the one step that needs all three
+            self._deed = self._due.pop()
+            self._left[shard] -= 1
+        elif not left or self.budget <= 0 or self.dice.random() < 0.25:
             self._deed = ""
         else:
             deeds = ["task killed"] * 8 + ["S3 server killed", "task and S3 server killed"]
