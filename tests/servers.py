@@ -52,7 +52,7 @@ class S3Server:
         }
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 try:

@@ -5,8 +5,6 @@ import socket
 import subprocess
 import sys
 
-from tests.servers import free_port
-
 # In a process of its own: Airflow sets its metrics up once.
 SCRIPT = """
 from airflow.sdk.observability import stats
@@ -27,17 +25,15 @@ send(look(45, 4))
 
 class TestAStatsdServerHears:
     def test_counts_once_and_rates_as_gauges(self) -> None:
-        port = free_port()
         environment = os.environ | {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(port),
             "AIRFLOW__METRICS__STATSD_DATADOG_ENABLED": "False",
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         }
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-            server.bind(("127.0.0.1", port))
-            server.settimeout(5)
+            server.bind(("127.0.0.1", 0))
+            environment["AIRFLOW__METRICS__STATSD_PORT"] = str(server.getsockname()[1])
             subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True, stdout=subprocess.DEVNULL)
             heard = []
             server.setblocking(False)

@@ -192,7 +192,7 @@ class TestOnEngines:
     def test_a_model_that_breaks_all_rules_is_told_in_one_line(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="text", text="refusals", count=1_000_000)
         with pytest.raises(CorpusHopeless, match="do not fit each other") as hopeless:
-            measure(quick_spec(), engine)
+            measure(quick_spec(), engine, seconds=30)  # it is told after some hundred outputs
         assert "\n" not in str(hopeless.value)
 
     def test_engines_that_bring_nothing_are_an_error_that_says_what_to_do(self, engine: FakeEngineProcess) -> None:

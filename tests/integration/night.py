@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.integration.processes import Outcome, TaskProcess
+from tests.integration.processes import GIVEN_UP_AFTER_S, Outcome, TaskProcess
 from tests.integration.protocol import Point, Trap
 from tests.integration.whole import Found
 from tests.integration.yard import BLOCK, BLOCKS_IN_FLIGHT, WINDOW, Yard
@@ -122,7 +122,7 @@ class NamedStriker:
         if self._trap is None:
             return False
         self._trap.watch(process)
-        process.join(30)
+        process.join(GIVEN_UP_AFTER_S)
         return self._trap.sprung
 
 

@@ -65,7 +65,7 @@ class TaskProcess:
         if self.join(0):
             return
         os.kill(self._pid, signal.SIGKILL)
-        if not self.join(10):
+        if not self.join(60):
             raise TimeoutError(f"process {self._pid} outlives its SIGKILL")
 
     def pause(self) -> None:
@@ -107,7 +107,7 @@ class TaskProcess:
         return self._process.pid
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -57,7 +57,7 @@ class Trap:
         self._process.set_result(process)
 
     def spring(self) -> None:
-        process = self._process.result(10)
+        process = self._process.result(60)
         self.sprung = True
         process.kill()
 

@@ -30,7 +30,7 @@ class Held:
         proxy.on(method, words, "pass", **{when: self._hold}, **where)
         self.process = yard.start(step, 0, endpoint=proxy.url, run_id="slow")
         self._started.set()
-        assert self._arrived.wait(30), f"{step} sends no {method} of {words}"
+        assert self._arrived.wait(90), f"{step} sends no {method} of {words}"
 
     def let_go(self) -> Outcome:
         self.process.go_on()
@@ -38,10 +38,10 @@ class Held:
         return self.process.end()
 
     def _hold(self) -> None:
-        self._started.wait(10)
+        self._started.wait(60)
         self.process.pause()
         self._arrived.set()
-        self._free.wait(60)
+        self._free.wait(300)
 
 
 def run(yard: Yard, *steps: str, **fields: object) -> list[Outcome]:

@@ -28,6 +28,18 @@ from tests.servers import KEYS, S3Server, free_port
 
 SWIFT = Path(__file__).with_name("second_server.sh")
 SWIFT_KEYS = KEYS | {"aws_access_key_id": "test:tester", "aws_secret_access_key": "testing"}
+# moto looks for the object and puts it in two steps: of two conditional puts at once both may win, by chance.
+MOTO = """
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+one_at_a_time, put_object = threading.Lock(), S3Response.put_object
+def put_alone(self):
+    with one_at_a_time:
+        return put_object(self)
+S3Response.put_object = put_alone
+main(sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,7 @@ def ministack(_: Path) -> Iterator[Endpoint]:
 @contextmanager
 def moto(folder: Path) -> Iterator[Endpoint]:
     port = free_port()
-    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    program = [sys.executable, "-c", MOTO, "-H", "127.0.0.1", "-p", str(port)]
     with _running(program, folder / "moto.log", f"http://127.0.0.1:{port}/") as url:
         yield Endpoint(url)
 
@@ -138,7 +150,7 @@ def _running(program: list[str], log: Path, url: str) -> Iterator[str]:
         yield url.rstrip("/")
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> None:

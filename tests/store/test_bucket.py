@@ -208,7 +208,7 @@ class TestConditionalPut:
         barrier = threading.Barrier(2)
 
         def put(who: bytes, key: str) -> bool:
-            barrier.wait(5)
+            barrier.wait(60)
             return bucket.put_if_absent(key, who)
 
         with ThreadPoolExecutor(2) as pool:

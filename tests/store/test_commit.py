@@ -153,7 +153,7 @@ class TestRace:
     def race(self, proxied: Proxied, *words: str) -> list[Manifest]:
         """Commit in as many threads, all of which have put their data before one puts its manifest."""
         barrier = threading.Barrier(len(words))
-        proxied.proxy.on("PUT", "/manifests/", "pass", count=len(words), before=lambda: barrier.wait(10))
+        proxied.proxy.on("PUT", "/manifests/", "pass", count=len(words), before=lambda: barrier.wait(50))
         with ThreadPoolExecutor(len(words)) as pool:
             return list(
                 pool.map(lambda each: commit(proxied.store, words=each[1], run_id=f"run-{each[0]}"), enumerate(words))
