@@ -21,7 +21,7 @@ from phrasemill.rules import fold, text_hash
 from phrasemill.spec import CorpusSpec
 from tests.specs import make_spec, merged
 
-QUICK = Patience(list_s=10, outage_s=15, silence_s=5, watch_s=0.2)
+QUICK = Patience(list_s=60, outage_s=60, silence_s=30, watch_s=0.2)
 
 
 def quick_spec(**overrides: Any) -> CorpusSpec:
@@ -61,7 +61,7 @@ class MemoryStaging:
     def save(self, block: Block, rows: pa.Table, facts: Facts) -> None:
         self.saves_begun.append(block.number)
         if self.hold:
-            self.hold.wait(10)
+            self.hold.wait(30)
         if self.fail:
             raise self.fail
         assert block.number not in self.blocks, f"block {block.number} was saved twice"
@@ -133,7 +133,7 @@ def assert_whole(ground: Ground, spec: CorpusSpec, *, shard: int = 0) -> None:
     assert all(kept.facts.accepted == kept.block.rows for kept in ground.staging.blocks.values())
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 8.0) -> None:
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "what was waited for has not happened"

@@ -82,6 +82,8 @@ class TestExactlyN:
         assert engine.state()["prompts"] == 12
 
     def test_engines_share_the_work(self, engines: list[FakeEngineProcess]) -> None:
+        for engine in engines:
+            engine.faults(mode="slow", seconds=0.3)  # more than they differ on a busy machine
         grind(quick_spec(), engines)
         assert all(engine.state()["phrases"] >= 80 for engine in engines)
 
@@ -230,14 +232,14 @@ class TestSaving:
         started = time.monotonic()
         with pytest.raises(StoreUnavailable, match="no bucket"):
             grind(quick_spec(), [engine], staging=staging)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
         wait_until(lambda: engine.state()["lists_in_flight"] == 0)
 
 
 class TestProgress:
     def test_it_tells_of_accepted_rejects_rates_and_engines(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="text", text="empty", count=2)
-        engine.faults(mode="slow", seconds=0.05)
+        engine.faults(mode="slow", seconds=0.15)
         looks: list[Progress] = []
         grind(quick_spec(), [engine], on_progress=looks.append, progress_every_s=0.05)
         assert len(looks) > 3
@@ -246,8 +248,7 @@ class TestProgress:
         assert (last.accepted, last.rows, last.rejects, last.eta_s) == (240, 240, {"empty": 16}, 0)
         assert last.phrases_per_s > 10
         assert last.tokens_per_s > last.phrases_per_s
-        middle = looks[1]
-        assert middle.in_flight == {engine.url: "32/32"}
+        middle = next(one for one in looks if one.in_flight == {engine.url: "32/32"})
         assert middle.line().startswith(f"tiny shard-00000: {middle.accepted}/240 accepted, ")
         assert "rejected" in middle.line()
         assert engine.url in middle.line()
@@ -256,9 +257,10 @@ class TestProgress:
         spec = quick_spec()
         kept = grind(spec, [engine]).staging.without(5)
         looks: list[Progress] = []
-        ground = grind(spec, [engine], staging=kept, on_progress=looks.append)
+        engine.faults(mode="slow", seconds=0.5)
+        grind(spec, [engine], staging=kept, on_progress=looks.append)
         assert (looks[-1].resumed, looks[-1].accepted) == (200, 240)
-        assert looks[-1].phrases_per_s <= 40 / (ground.seconds - 0.2 if ground.seconds > 0.4 else 0.02)
+        assert looks[-1].phrases_per_s <= 40  # five lists, four in flight: a second at least
 
 
 class TestEnd:
@@ -267,7 +269,7 @@ class TestEnd:
     @pytest.mark.parametrize("after_lists", [1, 5, 20])
     def test_a_cancelled_shard_leaves_no_task_and_no_list(self, engine: FakeEngineProcess, after_lists: int) -> None:
         engine.faults(mode="slow", seconds=0.03)
-        spec = quick_spec()
+        spec = quick_spec(shard_phrases=2400, target_phrases=4800)  # not done before it is cancelled
 
         async def cancel() -> None:
             async with EnginePool([engine.url], spec, patience=QUICK) as pool:
@@ -276,7 +278,7 @@ class TestEnd:
                 await asyncio.to_thread(wait_until_asked, engine, after_lists)
                 grinding.cancel()
                 with pytest.raises(asyncio.CancelledError):
-                    await asyncio.wait_for(grinding, 2)
+                    await asyncio.wait_for(grinding, 20)
                 assert all(one.in_flight == 0 for one in pool.engines)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -291,7 +293,7 @@ class TestEnd:
         with pytest.raises(Exception, match="API key") as error:
             grind(quick_spec(), [engine])
         assert type(error.value).__name__ == "EngineRefused"
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
 
     def test_outage_while_blocks_are_being_saved_keeps_them(self, engine: FakeEngineProcess) -> None:
         staging = MemoryStaging(hold=threading.Event())

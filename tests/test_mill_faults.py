@@ -9,9 +9,9 @@ from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.engines.pool import Patience
 from phrasemill.errors import EngineRefused, EnginesDown
 from phrasemill.prompts import PromptBook
-from tests.grinding import MemoryStaging, grind, quick_spec, wait_until_asked
+from tests.grinding import MemoryStaging, grind, quick_spec, wait_until, wait_until_asked
 
-SLOWLY = {"mode": "slow", "seconds": 0.1}  # 240 phrases then take an engine about 0.8 s
+SLOWLY = {"mode": "slow", "seconds": 0.25}  # 240 phrases then take an engine about 2 s
 
 
 def told(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
@@ -25,7 +25,7 @@ class TestKilledEngines:
         caplog.set_level(logging.INFO)
         victim, other = engines
         victim.faults(**SLOWLY)
-        other.faults(mode="slow", seconds=0.25)
+        other.faults(mode="slow", seconds=1.5)  # alone it needs 20 s: the victim is back by then
 
         def kill_and_start() -> None:
             wait_until_asked(victim)
@@ -64,7 +64,8 @@ class TestKilledEngines:
 
         def start_again() -> None:
             for engine in engines:
-                engine.wait_dead()
+                engine.wait_dead(timeout_s=30)
+            for engine in engines:
                 engine.start()
 
         grind(quick_spec(), engines, meanwhile=start_again)
@@ -75,14 +76,14 @@ class TestKilledEngines:
 
         def start_again() -> None:
             for engine in engines:
-                engine.wait_dead()
-            time.sleep(0.3)
+                engine.wait_dead(timeout_s=30)
+            wait_until(lambda: told(caplog, "no engine answers"))
             for engine in engines:
                 engine.start()
 
         ground = grind(quick_spec(), engines, meanwhile=start_again)
         assert ground.facts.rejects == {}
-        assert len(told(caplog, "no engine answers; waiting up to 15 s")) == 1
+        assert len(told(caplog, "no engine answers; waiting up to 60 s")) == 1
         assert len(told(caplog, "left out")) == 2
 
     def test_all_dead_for_longer_than_the_budget_keeps_what_is_staged(
@@ -107,24 +108,22 @@ class TestKilledEngines:
         with pytest.raises(EnginesDown, match="start them again"):
             grind(quick_spec(), ["http://127.0.0.1:9"], patience=Patience(outage_s=0.4))
 
-    def test_restarted_over_and_over_as_for_a_memory_leak(self, engine: FakeEngineProcess) -> None:
-        engine.faults(**SLOWLY)
-
+    def test_restarted_over_and_over_as_for_a_memory_leak(self) -> None:
         def recycle() -> None:
             for _ in range(2):
                 wait_until_asked(engine)
                 engine.restart()
-                engine.faults(**SLOWLY)
 
-        ground = grind(quick_spec(), [engine], meanwhile=recycle)
+        with FakeEngineProcess(model="tiny-model", latency_ms=250) as engine:
+            ground = grind(quick_spec(), [engine], meanwhile=recycle)
         assert ground.facts.rejects == {}
 
 
 class TestHungEngines:
     def test_a_list_past_its_deadline_is_asked_elsewhere(self, engines: list[FakeEngineProcess]) -> None:
         engines[0].faults(mode="hang", count=1)
-        ground = grind(quick_spec(), engines, patience=Patience(list_s=0.6, watch_s=0.2))
-        assert 0.6 <= ground.seconds < 3
+        ground = grind(quick_spec(), engines, patience=Patience(list_s=1, watch_s=0.2))
+        assert 1 <= ground.seconds < 30
         assert ground.facts.rejects == {}
 
     def test_an_engine_that_brings_forth_no_token_is_left_out(
@@ -140,12 +139,15 @@ class TestHungEngines:
             hung.pause()
 
         ground = grind(
-            quick_spec(), engines, patience=Patience(list_s=60, silence_s=0.6, watch_s=0.1), meanwhile=stop_it
+            quick_spec(shard_phrases=480),
+            engines,
+            patience=Patience(list_s=60, silence_s=2, watch_s=0.3),
+            meanwhile=stop_it,
         )
-        assert ground.seconds < 6
+        assert ground.seconds < 40
         assert len(told(caplog, f"{hung.url} is left out until it is healthy again: ")) == 1
         assert told(caplog, "no token for")
-        assert other.state()["phrases"] > 120
+        assert other.state()["phrases"] > 240
 
     def test_one_that_hung_and_goes_on_is_asked_again(self, engine: FakeEngineProcess) -> None:
         engine.faults(**SLOWLY)
@@ -164,7 +166,7 @@ class TestHungEngines:
 
     def test_a_slow_engine_gets_less_work(self, engines: list[FakeEngineProcess]) -> None:
         slow, fast = engines
-        slow.faults(mode="slow", seconds=0.4)
+        slow.faults(mode="slow", seconds=1.5)
         grind(quick_spec(shard_phrases=480), engines)
         assert 0 < slow.state()["phrases"] * 2 < fast.state()["phrases"]
 
@@ -211,9 +213,11 @@ class TestErrorStatuses:
 
     def test_429_for_ever_is_an_outage(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="status", status=429, retry_after=0)
+        started = time.monotonic()
         with pytest.raises(EnginesDown):
             grind(quick_spec(), [engine], patience=Patience(outage_s=1.2, watch_s=0.1))
-        assert engine.state()["lists"] <= 3 * 4
+        rounds = 1 + (time.monotonic() - started) // 0.5
+        assert engine.state()["lists"] <= 4 * rounds
 
     def test_one_bad_prompt_in_a_list_is_found_and_its_id_asked_otherwise(self, engine: FakeEngineProcess) -> None:
         spec = quick_spec()
@@ -250,7 +254,7 @@ class TestErrorStatuses:
         started = time.monotonic()
         with pytest.raises(EngineRefused, match=words) as error:
             grind(quick_spec(), engines)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         assert f"{engines[1].url}/v1/completions: HTTP {status}" in str(error.value)
         assert not error.value.retryable
         assert engines[1].state()["faults_struck"]["status"] <= 4  # what was in flight, nothing after

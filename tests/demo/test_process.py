@@ -43,7 +43,7 @@ def part(layout: Layout) -> Part:
         command=(*SERVER, str(port)),
         variables={"PHRASEMILL_CORPORA": "here"},
         healthy=partial(answers, f"http://127.0.0.1:{port}/"),
-        patience_s=20,
+        patience_s=60,
     )
 
 
@@ -56,7 +56,7 @@ def process(layout: Layout, part: Part) -> Iterator[PartProcess]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
+        return httpx.get(url, timeout=30, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
@@ -206,7 +206,7 @@ class TestDown:
 
 
 def wait_until_gone(process: PartProcess) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while process.find() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert process.find() is None

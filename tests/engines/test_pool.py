@@ -88,9 +88,9 @@ class TestLists:
         assert (answers.texts, answers.completion_tokens) == (["Well."], 0)
 
     async def test_more_than_a_hundred_lists_are_in_flight_at_once(self, engine: FakeEngineProcess) -> None:
-        engine.faults(mode="slow", seconds=0.5)
+        engine.faults(mode="slow", seconds=3)
         spec = quick_spec(engines={"list_size": 1, "in_flight": 150})
-        async with opened(engine.url, spec=spec) as pool:
+        async with opened(engine.url, spec=spec, patience=Patience(list_s=60)) as pool:
             await asyncio.gather(*(ask(pool, "one") for _ in range(150)))
         assert engine.state()["max_lists_in_flight"] == 150
 
@@ -132,7 +132,7 @@ class TestBalance:
             await asyncio.sleep(0.02)
             assert not waiting.done()
             pool.leave(pool.engines[0], 1)
-            assert (await asyncio.wait_for(waiting, 0.5)).in_flight == 32
+            assert (await asyncio.wait_for(waiting, 30)).in_flight == 32
 
 
 class TestBreaker:
@@ -221,12 +221,14 @@ class TestPauses:
     ) -> None:
         engines[0].faults(mode="status", status=503, retry_after=30, count=1)
         async with opened(*(engine.url for engine in engines)) as pool:
+            asked_at = time.monotonic()
             with pytest.raises(EngineFault) as fault:
                 await ask(pool, "one")
             assert fault.value.retry_after == 30
             for _ in range(3):
                 await ask(pool, "one")
-            assert 30 <= pool.engines[0].pause_left_s <= 36
+            left_s = pool.engines[0].pause_left_s
+            assert 30 - (time.monotonic() - asked_at) <= left_s <= 36
             assert pool.engines[0].healthy
         assert [engine.state()["phrases"] for engine in engines] == [0, 3]
 
@@ -250,15 +252,15 @@ class TestOutage:
             started = time.monotonic()
             with pytest.raises(EnginesDown, match=r"127\.0\.0\.1:9, http://127\.0\.0\.1:10"):
                 await pool.template()
-            assert 0.9 < time.monotonic() - started < 3
+            assert 0.9 < time.monotonic() - started < 20
 
     async def test_each_outage_has_the_whole_budget(self, engine: FakeEngineProcess) -> None:
-        async with opened(engine.url) as pool:
+        async with opened(engine.url, patience=Patience(outage_s=3)) as pool:
             one = pool.engines[0]
-            for _ in range(3):  # 1.8 s of outages together, 0.6 s each, of 1 s allowed
+            for _ in range(3):  # 3.6 s of outages together, 1.2 s each, of 3 s allowed
                 one.open("gone")
                 waiting = asyncio.create_task(ask(pool, "one"))
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(1.2)
                 one.offer_trial()
                 pool.leave(one, 0)
                 await waiting
@@ -273,7 +275,7 @@ class TestOutage:
                         await ask(pool, "one")
 
             with pytest.raises(EnginesDown):
-                await asyncio.wait_for(ask_on(), 6)
+                await asyncio.wait_for(ask_on(), 30)
         assert engine.state()["lists"] < 8
 
     async def test_a_server_without_health_comes_back_too(self) -> None:
@@ -284,7 +286,7 @@ class TestOutage:
             status = next(answers, 200)
             return web.json_response(good, status=status)
 
-        async with scripted(v1__completions=completions) as url, opened(url, patience=Patience(outage_s=3)) as pool:
+        async with scripted(v1__completions=completions) as url, opened(url, patience=Patience(outage_s=30)) as pool:
             for _ in range(3):
                 with pytest.raises(EngineFault):
                     await ask(pool, "one")
@@ -293,7 +295,7 @@ class TestOutage:
 
     async def test_the_template_is_learnt_when_an_engine_comes_up(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="status", status=503, path="/tokenize", count=3)
-        async with opened(engine.url, patience=Patience(outage_s=10)) as pool:
+        async with opened(engine.url, patience=Patience(outage_s=30)) as pool:
             assert "<|im_start|>" in (await pool.template()).before
             assert pool.engines[0].healthy
 
@@ -312,7 +314,7 @@ class TestWaiting:
             for _ in range(turns):
                 await asyncio.sleep(0)
             waiting.cancel()
-            done, _ = await asyncio.wait([waiting], timeout=0.5)
+            done, _ = await asyncio.wait([waiting], timeout=20)
             waiting.cancel()
             assert done, "the cancellation was swallowed"
             assert waiting.cancelled()
@@ -326,13 +328,13 @@ class TestWaiting:
 
     async def test_lists_are_given_up_once_and_for_all(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="hang")
-        async with opened(engine.url) as pool:
+        async with opened(engine.url, patience=Patience(list_s=60)) as pool:
             lists = [asyncio.create_task(ask(pool, "one")) for _ in range(3)]
             await asyncio.to_thread(wait_until, lambda: engine.state()["lists_in_flight"] == 3)
             pool.engines[0].give_up_lists()
             await asyncio.sleep(0)  # the deadlines have passed, the lists do not know yet
             pool.engines[0].give_up_lists()
-            done, _ = await asyncio.wait(lists, timeout=1)
+            done, _ = await asyncio.wait(lists, timeout=20)
             assert all(isinstance(task.exception(), EngineFault) for task in done)
             assert len(done) == 3
             assert pool.engines[0].in_flight == 0

@@ -18,13 +18,13 @@ from phrasemill.serving.limits import Limits
 from tests.servers import free_port
 
 FAKE = (sys.executable, "-m", "phrasemill.engines.fake")
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 def quick_limits(**changed: Any) -> Limits:
     quick: dict[str, Any] = {
-        "start_s": 20.0, "stagger_s": 0.0, "look_s": 0.05, "answer_s": 0.5, "missed_answers": 2, "hang_s": 30.0,
-        "backoff_s": 0.05, "longest_backoff_s": 0.4, "drain_s": 10.0,
+        "start_s": 60.0, "stagger_s": 0.0, "look_s": 0.05, "answer_s": 5.0, "missed_answers": 2, "hang_s": 30.0,
+        "backoff_s": 0.05, "longest_backoff_s": 0.4, "drain_s": 40.0,
     }  # fmt: skip
     return Limits(**quick | changed)
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 SERVER = """
-import argparse, os, sys
+import argparse, os, sys, time
 from phrasemill.engines.fake.server import serve
 from phrasemill.engines.fake.settings import FakeEngineSettings
 
@@ -20,6 +20,8 @@ for flag in ("--port", "--max-model-len", "--max-num-seqs"):
 asked, _ = parser.parse_known_args()
 if os.path.exists(os.path.join(asked.place, "broken")):
     sys.exit("ValueError: these weights are no weights")
+while os.path.exists(os.path.join(asked.place, "held")):
+    time.sleep(0.05)
 serve(FakeEngineSettings(
     host=asked.host, port=asked.port, model=asked.served_model_name, max_model_len=asked.max_model_len,
     max_num_seqs=asked.max_num_seqs, shutdown_timeout=int(asked.shutdown_timeout), latency_ms=50,

@@ -155,7 +155,7 @@ def wait_for(happens: Callable[[], bool]) -> None:
 def answers(url: str, key: str | None = None) -> int | None:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        return httpx.get(f"{url}/v1/models", headers=headers, trust_env=False).status_code
+        return httpx.get(f"{url}/v1/models", headers=headers, timeout=30, trust_env=False).status_code
     except httpx.HTTPError:
         return None
 
@@ -201,6 +201,7 @@ class TestServe:
         assert processes_of(desk.state) == []
 
     def test_can_be_stopped_while_engines_start(self, desk: Desk) -> None:
+        (desk.model / "held").touch()  # they start until they are stopped
         with desk.serving() as serving:
             serving.await_line("engine-0 starting")
             assert serving.stop(signal.SIGINT) == 0

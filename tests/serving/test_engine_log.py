@@ -22,8 +22,8 @@ def run(log: EngineLog, program: str) -> None:
     """Run a Python program as one run of an engine."""
     with log.begin_run("a run") as output:
         process = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=output)
-    process.wait(10)
-    log.end_run()
+    process.wait(60)
+    log.end_run(within_s=30)
 
 
 class TestFile:

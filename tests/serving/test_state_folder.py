@@ -46,7 +46,7 @@ def start() -> Iterator[Starter]:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -153,7 +153,7 @@ class TestLeftovers:
     def test_a_zombie_whose_threads_go_on_is_still_there(self, start: Starter) -> None:
         # So is a killed vLLM server for a while: its port stays taken until its last thread has ended.
         program = (
-            "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1,)).start()\n"
+            "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(3,)).start()\n"
             "ctypes.CDLL(None).pthread_exit(None)"
         )
         process = start(None, sys.executable, "-c", program)
