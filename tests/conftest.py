@@ -6,6 +6,7 @@ from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.spec import CorpusSpec
 from tests.servers import S3Server
 from tests.specs import make_spec
+from tests.store.s3_proxy import S3Proxy, s3_proxy
 
 
 @pytest.fixture
@@ -18,6 +19,13 @@ def s3_server() -> Iterator[S3Server]:
     """One real S3 server for the whole session; every test makes its own bucket."""
     with S3Server() as server:
         yield server
+
+
+@pytest.fixture
+def proxy(s3_server: S3Server) -> Iterator[S3Proxy]:
+    """Stands before that server, and notes or spoils what goes through."""
+    with s3_proxy(s3_server.endpoint) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

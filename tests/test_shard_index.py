@@ -1,7 +1,6 @@
 """The index of shards: it saves reading, and whatever is wrong with it, nothing but that."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,13 +24,7 @@ from tests.servers import S3Server
 from tests.snapshots import ago
 from tests.specs import make_spec
 from tests.store.rows import shard_rows
-from tests.store.s3_proxy import S3Proxy, s3_proxy
-
-
-@pytest.fixture
-def proxy(s3_server: S3Server) -> Iterator[S3Proxy]:
-    with s3_proxy(s3_server.endpoint) as running:
-        yield running
+from tests.store.s3_proxy import S3Proxy
 
 
 @pytest.fixture

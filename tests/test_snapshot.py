@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,13 +19,7 @@ from phrasemill.store.shard_index import refresh_index
 from tests.servers import S3Server
 from tests.specs import make_spec
 from tests.store.rows import shard_rows, stage
-from tests.store.s3_proxy import S3Proxy, s3_proxy
-
-
-@pytest.fixture
-def proxy(s3_server: S3Server) -> Iterator[S3Proxy]:
-    with s3_proxy(s3_server.endpoint) as running:
-        yield running
+from tests.store.s3_proxy import S3Proxy
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import boto3
 import pytest
@@ -22,13 +21,7 @@ from tests.servers import KEYS, S3Server
 from tests.snapshots import NOW, ago, entry, saved, snapshot_of
 from tests.specs import make_spec
 from tests.store.rows import shard_rows
-from tests.store.s3_proxy import S3Proxy, s3_proxy
-
-
-@pytest.fixture
-def proxy(s3_server: S3Server) -> Iterator[S3Proxy]:
-    with s3_proxy(s3_server.endpoint) as running:
-        yield running
+from tests.store.s3_proxy import S3Proxy
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pyarrow as pa
 import xxhash
 from pydantic import ValidationError
 
+from phrasemill.committed_rows import draw_rows, shard_rows
 from phrasemill.errors import DataDocsError, FingerprintMismatch, NightIncomplete, StoreError
 from phrasemill.manifest import Manifest, Totals
-from phrasemill.overview import draw_rows, shard_rows
 from phrasemill.planning import format_shards
 from phrasemill.report import CorpusSummary, NightSummary, render_report, summarise_corpus, summarise_night
 from phrasemill.report.corpus_figures import CorpusFigures

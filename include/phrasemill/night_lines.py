@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from phrasemill.store.shard_index import ShardEntry
 
 
+TO_COME = "to come"
+
+
 class NightLine(BaseModel):
     """One night: the shards that one logical date owns, whichever run has written them."""
 
@@ -114,7 +117,7 @@ def _state(*, missing: int, held: int, running: int, to_come: bool) -> str:
         return f"incomplete: {counted(held, 'shard')} quarantined"
     if held:
         return f"incomplete: {counted(held, 'shard')} quarantined, {missing - held} missing"
-    return "to come" if to_come else f"{counted(missing, 'shard')} missing"
+    return TO_COME if to_come else f"{counted(missing, 'shard')} missing"
 
 
 def counted(number: int, what: str) -> str:

@@ -2,9 +2,11 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import TypeVar
 
 Span = tuple[dt.datetime, dt.datetime]
 """Start and end."""
+Moment = TypeVar("Moment", dt.datetime, float)
 
 
 def written_between(started_at: dt.datetime | None, finished_at: dt.datetime | None, *, seconds: float) -> Span | None:
@@ -20,9 +22,15 @@ def written_between(started_at: dt.datetime | None, finished_at: dt.datetime | N
 
 def busy_seconds(spans: Iterable[Span]) -> float:
     """Length of the union of some spans: shards side by side count once, pauses between them not at all."""
-    seconds, until = 0.0, None
+    return sum((max(0.0, (end - start).total_seconds()) for start, end in joined(spans)), 0.0)
+
+
+def joined(spans: Iterable[tuple[Moment, Moment]]) -> list[tuple[Moment, Moment]]:
+    """The union of some spans, in order: those that touch or overlap are one."""
+    union: list[tuple[Moment, Moment]] = []
     for start, end in sorted(spans):
-        fresh = start if until is None else max(start, until)
-        seconds += max(0.0, (end - fresh).total_seconds())
-        until = end if until is None else max(end, until)
-    return seconds
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], end))
+        else:
+            union.append((start, end))
+    return union

@@ -21,7 +21,7 @@ from tests.airflow import conftest  # first of all: it gives Airflow a home of t
 from tests.airflow.browsers import browser, whole_app
 from tests.airflow.harbours import add_dag
 from tests.airflow.rows import add_plan, add_run, add_tasks
-from tests.benchmarks.report import facts_of
+from tests.benchmarks.report import facts_of, put_copy
 from tests.servers import KEYS, S3Server
 from tests.specs import make_spec
 from tests.tables import make_rows, sentences
@@ -45,7 +45,6 @@ PAGES = {
 def fill(s3: S3Server, folder: Path) -> None:
     """Write the corpus file, its bucket, and what Airflow knows of its runs."""
     from phrasemill.corpus_file import dump_corpus
-    from phrasemill.manifest import Manifest
     from phrasemill.planning import shard_of
     from phrasemill.store.bucket import Bucket
     from phrasemill.store.commit import commit_shard
@@ -67,19 +66,7 @@ def fill(s3: S3Server, folder: Path) -> None:
     verdict = make_verdict().model_dump(mode="json")
     real = commit_shard(store, shard, rows, facts=facts_of(0), verdict=verdict, run_id="night-0")
 
-    def put(number: int) -> None:
-        facts = facts_of(number)
-        changes = {
-            "shard": number,
-            "first_id": number * SHARD_PHRASES,
-            "facts": facts,
-            "committed_at": facts.finished_at,
-            "run_id": facts.run_ids[0],
-        }
-        body = Manifest.model_validate(real.model_dump() | changes).model_dump_json(indent=1).encode()
-        store.bucket.put(store.keys.manifest(number), body, content_type="application/json")
-
-    in_parallel(put, range(1, COMMITTED))
+    in_parallel(lambda number: put_copy(store, real, number), range(1, COMMITTED))
     refresh_index(store)
     dag_id = add_dag(store)
     for night in range(COMMITTED // A_NIGHT):

@@ -75,20 +75,22 @@ def fill(store: CorpusStore) -> int:
     verdict = check_shard(rows, spec=store.spec, shard=shard, facts=facts_of(0)).model_dump(mode="json")
     real = commit_shard(store, shard, rows, facts=facts_of(0), verdict=verdict, run_id="night-0")
 
-    def put(number: int) -> int:
-        facts = facts_of(number)
-        changes: dict[str, Any] = {
-            "shard": number,
-            "first_id": number * SHARD_PHRASES,
-            "facts": facts,
-            "committed_at": facts.finished_at,
-            "run_id": facts.run_ids[0],
-        }
-        body = Manifest.model_validate(real.model_dump() | changes).model_dump_json(indent=1).encode()
-        store.bucket.put(store.keys.manifest(number), body, content_type="application/json")
-        return len(body)
+    return sum(in_parallel(lambda number: put_copy(store, real, number), range(SHARDS)))
 
-    return sum(in_parallel(put, range(SHARDS)))
+
+def put_copy(store: CorpusStore, real: Manifest, number: int) -> int:
+    """Put a manifest again as that of another shard; returns its bytes."""
+    facts = facts_of(number)
+    changes: dict[str, Any] = {
+        "shard": number,
+        "first_id": number * real.rows,
+        "facts": facts,
+        "committed_at": facts.finished_at,
+        "run_id": facts.run_ids[0],
+    }
+    body = Manifest.model_validate(real.model_dump() | changes).model_dump_json(indent=1).encode()
+    store.bucket.put(store.keys.manifest(number), body, content_type="application/json")
+    return len(body)
 
 
 def store_at(endpoint: str, bucket: str) -> CorpusStore:

@@ -92,7 +92,7 @@ def sample(
 ) -> None:
     """Print random committed phrases with their coordinates."""
     require("sample", BUCKETS)
-    from phrasemill.overview import sample_rows  # noqa: PLC0415
+    from phrasemill.committed_rows import sample_rows  # noqa: PLC0415
 
     for row in sample_rows(open_store(corpus), n, seed=seed):
         slots = ", ".join(lexeme for _, lexeme in row["slots"])

@@ -2,9 +2,9 @@
 
 from rich.console import Console
 
+from phrasemill.committed_rows import sample_rows
 from phrasemill.demo.layout import Layout
 from phrasemill.manifest import Totals
-from phrasemill.overview import sample_rows
 from phrasemill.store.corpus_store import CorpusStore
 
 SAMPLE = 10

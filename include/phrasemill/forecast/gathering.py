@@ -29,6 +29,7 @@ from phrasemill.forecast.question import NO_EVIDENCE, Evidence, Measured
 from phrasemill.ranges import Range
 from phrasemill.rate_range import mean_range, rate_range, within
 from phrasemill.spec import CorpusSpec
+from phrasemill.writing_time import joined
 
 NIGHTS = 3
 BLOCKS = 3
@@ -160,7 +161,7 @@ def _of_calibration(calibration: Calibration) -> Evidence:
 def _rate(shards: Sequence[Work]) -> Range | None:
     """Accepted phrases a second of writing, from stretches of the time in which something was being written."""
     spans = [_span(shard) for shard in shards]
-    busy = _union(spans)
+    busy = joined(spans)
     starts = [start for start, _ in busy]
     passed = list(accumulate((end - start for start, end in busy), initial=0.0))
     usual_shard = median(end - start for start, end in spans)
@@ -177,22 +178,12 @@ def _rate(shards: Sequence[Work]) -> Range | None:
     return rate_range([(length, count) for count in written], usual=USUAL_RATE, least=LEAST_RATE)
 
 
-def _union(spans: Iterable[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
 def _beside(shards: Sequence[Work]) -> Range | None:
     """Time beside writing, as a share of it; None before two shards tell."""
     if len(shards) < 2:
         return None
-    busy = _union(_span(shard) for shard in shards)
-    whole = _union((_span(shard)[0], _committed(shard)) for shard in shards)
+    busy = joined(_span(shard) for shard in shards)
+    whole = joined((_span(shard)[0], _committed(shard)) for shard in shards)
     seconds = math.fsum(end - start for start, end in busy)
     pauses = [later[0] - earlier[1] for earlier, later in pairwise(whole)]
     waited = math.fsum(pause for pause in pauses if pause <= PAUSE.total_seconds())

@@ -1,8 +1,9 @@
 """The figures of a forecast as people read them: 'likely (low to high)', three digits, in a unit that fits."""
 
-from phrasemill.range_words import time_unit
+from phrasemill import range_words as ranges_in_words
 from phrasemill.ranges import Range
 
+DIGITS = 3
 Scale = tuple[float, str]
 """What one of a unit is in the base unit, and its name."""
 
@@ -12,8 +13,7 @@ SIZES: tuple[Scale, ...] = ((1e12, " TB"), (1e9, " GB"), (1e6, " MB"), (1e3, " k
 
 def time_words(seconds: Range) -> str:
     """Seconds in the unit that fits the likely value: '3.96 years (1.98 to 3.96)', '1.4 h (1.25 to 1.62)'."""
-    unit_s, name = time_unit(seconds.likely)
-    return range_words(seconds.times(1 / unit_s), f" {name}")
+    return ranges_in_words.time_in_words(seconds, digits=DIGITS)
 
 
 def count_words(value: Range, unit: str = "") -> str:
@@ -33,13 +33,12 @@ def money_words(value: Range, currency: str) -> str:
 
 def range_words(value: Range, unit: str) -> str:
     """'likely (low to high)' with the unit after the likely value; without the bracket where all three read alike."""
-    low, likely, high = (short(number) for number in (value.low, value.likely, value.high))
-    return f"{likely}{unit}" + ("" if low == likely == high else f" ({low} to {high})")
+    return ranges_in_words.with_suffix(value, unit, digits=DIGITS)
 
 
 def short(number: float) -> str:
     """Three digits, or more before the point: 3.96, 0.0125, 1,934."""
-    return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"
+    return ranges_in_words.short(number, DIGITS)
 
 
 def _scaled(value: Range, scales: tuple[Scale, ...], unit: str) -> str:

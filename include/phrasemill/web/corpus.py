@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from phrasemill.corpus_state import CorpusState, shard_cells
-from phrasemill.night_lines import NightLine, counted
+from phrasemill.night_lines import TO_COME, NightLine, counted
 from phrasemill.planning import format_shards
 from phrasemill.snapshot import Snapshot
 from phrasemill.spec import MAX_SHARDS, CorpusSpec
@@ -106,8 +106,8 @@ def _nights(dag_id: str, state: CorpusState, everything: bool) -> dict[str, Any]
 
 def _shown(nights: Sequence[NightLine]) -> list[NightLine]:
     """The last nights that something was done in or that should have been, and the next to come."""
-    coming = [line for line in nights if line.state == "to come" and not line.committed]
-    behind = [line for line in nights if line.state != "to come" or line.committed]
+    coming = [line for line in nights if line.state == TO_COME and not line.committed]
+    behind = [line for line in nights if line.state != TO_COME or line.committed]
     return sorted([*behind[-NIGHTS_SHOWN:], *coming[:COMING_SHOWN]], key=lambda line: line.number)
 
 

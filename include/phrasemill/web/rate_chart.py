@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from phrasemill.report.words import decimal, moment
+from phrasemill.report.work import STRETCHES_S
 
 IDLE_S = 1800.0
 """A pause longer than this is cut out of the axis."""
 STEPS = 160
 """Steps over the whole axis, about four pixels each; every stretch of work has one at least."""
-STEP_SIZES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 LABELS = 6
 WIDTH, HEIGHT = 1000.0, 100.0
 
@@ -100,7 +100,7 @@ def _stretches(spans: Sequence[Span]) -> list[tuple[float, float]]:
 
 
 def _step(seconds: float) -> float:
-    return next((size for size in STEP_SIZES_S if seconds / size <= STEPS), math.ceil(seconds / STEPS))
+    return next((size for size in STRETCHES_S if seconds / size <= STEPS), math.ceil(seconds / STEPS))
 
 
 def _rates(table: Floats, start: float, end: float, step: float) -> Floats:
