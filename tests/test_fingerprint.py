@@ -52,6 +52,7 @@ DECIDING = {
 }
 NOT_DECIDING: dict[str, dict[str, Any]] = {
     "title": {"title": "Another title"},
+    "release": {"release": {"order": "shuffled", "gate": {"min_mtld": 40}}},
     "description": {"description": "For people."},
     "name": {"name": "another"},
     "target_phrases": {"target_phrases": 480},

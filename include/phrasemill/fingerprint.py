@@ -4,7 +4,7 @@ In: language (rules read it), shard_phrases (phrase ids hang on it), model, samp
 form of a lexeme comes first is in too, since rows name lexemes by it; the order of the lexicons is out.
 Out: title and description (for people), target_phrases and oversample (more of the same), block_phrases
 (staging only; a resumed block is checked against its own range), schedule, gate (accepts or refuses whole
-shards, changes no phrase), storage, engines (speed), price.
+shards, changes no phrase), release (leaves phrases out, changes none), storage, engines (speed), price.
 """
 
 import hashlib

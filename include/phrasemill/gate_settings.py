@@ -1,6 +1,7 @@
 """GateThresholds: what a corpus asks of a whole shard, as its file says it."""
 
 import difflib
+from collections.abc import Collection
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -35,6 +36,28 @@ ADJUSTABLE: dict[str, Severity] = {
 Those that only warn by themselves tell of time lost and say nothing against the phrases accepted in the end. All
 others are about the identity of the rows (which ids, whose texts), which no corpus can do without.
 """
+
+
+def off_for_false(value: object) -> object:
+    """Severities as they were meant: YAML reads a bare off as false."""
+    if isinstance(value, dict):
+        return {name: "off" if severity is False else severity for name, severity in value.items()}
+    return value
+
+
+def refuse_others(names: Collection[str], *, adjustable: Collection[str]) -> None:
+    """Refuse names of no expectation whose severity can be changed.
+
+    Raises:
+        ValidationError: to be raised inside a validator.
+    """
+    mistakes = Mistakes()
+    for name in names:
+        if name not in adjustable:
+            near = difflib.get_close_matches(name, adjustable, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"those are {', '.join(adjustable)}"
+            mistakes.add((name,), f"is no expectation whose severity can be changed; {hint}")
+    mistakes.tell()
 
 
 class GateThresholds(StrictModel):
@@ -84,21 +107,12 @@ class GateThresholds(StrictModel):
     @field_validator("severity", mode="before")
     @classmethod
     def _off_is_no_truth_value(cls, value: object) -> object:
-        """YAML reads a bare off as false."""
-        if isinstance(value, dict):
-            return {name: "off" if severity is False else severity for name, severity in value.items()}
-        return value
+        return off_for_false(value)
 
     @field_validator("severity")
     @classmethod
     def _severities_are_of_expectations(cls, value: dict[str, str]) -> dict[str, str]:
-        mistakes = Mistakes()
-        for name in value:
-            if name not in ADJUSTABLE:
-                near = difflib.get_close_matches(name, ADJUSTABLE, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"those are {', '.join(ADJUSTABLE)}"
-                mistakes.add((name,), f"is no expectation whose severity can be changed; {hint}")
-        mistakes.tell()
+        refuse_others(value, adjustable=ADJUSTABLE)
         return value
 
     @model_validator(mode="after")

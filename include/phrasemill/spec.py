@@ -17,10 +17,12 @@ from phrasemill.fields import BucketName, Name, Prefix, StrictModel, Text
 from phrasemill.gate_settings import GateThresholds
 from phrasemill.mistakes import Mistakes
 from phrasemill.price_settings import Price
+from phrasemill.release_settings import ReleaseSettings
 from phrasemill.rule_settings import PhraseRules
 from phrasemill.templates import Prompts
 
 CORPUS_DAG = "corpus_"  # a Dag id, and an asset's name, is this and the corpus's name
+RELEASE_DAG = "release_"
 ENGINES_POOL = "engines"  # the Airflow pool whose slots are the shards that share the engines
 MAX_SHARDS_A_NIGHT = 1024  # Airflow's max_map_length
 MAX_SHARDS = 100_000  # a shard's number has five digits in keys and labels
@@ -148,6 +150,7 @@ class CorpusSpec(StrictModel):
     prompts: Prompts
     rules: PhraseRules = PhraseRules()
     gate: GateThresholds = GateThresholds()
+    release: ReleaseSettings = ReleaseSettings()
     storage: Storage = Storage()
     engines: Engines = Engines()
     price: Price | None = None

@@ -48,7 +48,7 @@ def check_shard(
         return _verdict(first, began=began)
     figures = measure(rows, spec=spec, shard=shard, facts=facts)
     checks = [*row_checks(spec, shard=shard), *figure_checks(spec, figures=figures, judged=facts.judged)]
-    answers = run_suite(with_severities(checks, spec), rows, spec=spec, figures=figures)
+    answers = run_suite(with_severities(checks, spec.gate), rows, spec=spec, figures=figures)
     samples = failing_rows([one for one in answers if not one.passed], rows, figures=figures, facts=facts)
     return _verdict(
         [*first, *answers],

@@ -1,14 +1,24 @@
-"""Checks: what the gate expects of one shard, in words and as arguments of Great Expectations. Pure."""
+"""Checks: what a gate expects, in words and as arguments of Great Expectations; and those on a shard's rows. Pure."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from phrasemill.gate.verdict import Severity
+from phrasemill.gate_settings import Asked
 from phrasemill.planning import Shard
 from phrasemill.rows import SCHEMA
 from phrasemill.spec import CorpusSpec
+
+STANDARD_ERRORS = 3
+"""A limit is meant for the corpus. A shard of 60 rows strays from it by chance, one of 25,000 hardly does: three
+standard errors let one good shard in 700 fail that lies exactly at the limit."""
+
+
+def share_error(limit: float, *, sample: float) -> float:
+    """What chance adds to a share at its limit, over a sample of this size."""
+    return STANDARD_ERRORS * math.sqrt(limit * (1 - limit) / max(1.0, sample))
 
 
 def count_in_words(value: float) -> str:
@@ -51,14 +61,80 @@ class Check:
     """See `phrasemill.gate.verdict.Expectation`."""
 
 
-def with_severities(checks: list[Check], spec: CorpusSpec) -> list[Check]:
+class Severities(Protocol):
+    """Thresholds that say how grave the failure of an expectation is."""
+
+    def severity_of(self, name: str) -> Asked:
+        """What the failure of an expectation means."""
+        ...
+
+
+def with_severities(checks: list[Check], thresholds: Severities) -> list[Check]:
     """The checks that a corpus wants asked, each as severe as it says. Those of identity stay as they are."""
     asked = []
     for check in checks:
-        severity = "critical" if check.identity else spec.gate.severity_of(check.name)
+        severity = "critical" if check.identity else thresholds.severity_of(check.name)
         if severity != "off":
             asked.append(replace(check, severity=severity))
     return asked
+
+
+def figure_check(
+    name: str,
+    figure: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    **words: Any,  # noqa: ANN401
+) -> Check:
+    """A check on one figure, which is at least `least` and at most `most`; `words` are its other fields."""
+    limits = {side: value for side, value in (("min_value", least), ("max_value", most)) if value is not None}
+    return Check(
+        name=name,
+        expectation="ExpectColumnValuesToBeBetween",
+        arguments={"column": figure, **limits},
+        frame="figures",
+        **words,
+    )
+
+
+def share_at_most(name: str, figure: str, limit: float, *, chance: float, **words: Any) -> Check:  # noqa: ANN401
+    """A check on a share that must not pass its limit by more than chance explains."""
+    return figure_check(
+        name,
+        figure,
+        most=limit + chance,
+        limit=f"at most {share_in_words(limit)}",
+        chance=chance_in_words("+", chance),
+        format=share_in_words,
+        **words,
+    )
+
+
+def share_at_least(
+    name: str,
+    figure: str,
+    least: float,
+    *,
+    chance: float,
+    of: str,
+    **words: Any,  # noqa: ANN401
+) -> Check:
+    """A check on a share that must not fall short of its limit by more than chance explains; `of` follows the limit."""
+    return figure_check(
+        name,
+        figure,
+        least=least - chance,
+        limit=f"at least {share_in_words(least)} {of}",
+        chance=chance_in_words("-", chance),
+        format=share_in_words,
+        **words,
+    )
+
+
+def chance_in_words(sign: str, chance: float) -> str:
+    """What chance allows of a share, empty where that is too little to be shown."""
+    return f"{sign}{share_in_words(chance)}" if chance >= 0.0005 else ""
 
 
 def row_checks(spec: CorpusSpec, *, shard: Shard) -> list[Check]:

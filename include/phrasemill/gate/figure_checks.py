@@ -4,10 +4,19 @@ Most limits are widened by what chance explains in a shard of this size; distinc
 shard repeats itself less than a large one, so it never fails them by chance.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from phrasemill.gate.checks import Check, decimal_in_words, share_in_words
+from phrasemill.gate.checks import (
+    Check,
+    decimal_in_words,
+    figure_check,
+    share_at_least,
+    share_at_most,
+    share_error,
+    share_in_words,
+)
 from phrasemill.gate.coverage import LEXEMES_NAMED
+from phrasemill.gate.languages import Languages
 from phrasemill.gate.metrics import Figures
 from phrasemill.gate.words import WINDOW
 from phrasemill.spec import CorpusSpec
@@ -19,7 +28,7 @@ def figure_checks(spec: CorpusSpec, *, figures: Figures, judged: int) -> list[Ch
     """What holds for a shard as a whole: coverage, texts, what it took."""
     return [
         *_coverage(spec, figures),
-        _language(spec, figures),
+        language_check(spec.language, least=spec.gate.min_language_share, found=figures.languages),
         _near_duplicates(spec, figures),
         *_lengths(spec, figures),
         _opening(spec, figures),
@@ -28,38 +37,10 @@ def figure_checks(spec: CorpusSpec, *, figures: Figures, judged: int) -> list[Ch
     ]
 
 
-def _figure(name: str, metric: str, **words: Any) -> Check:  # noqa: ANN401
-    """A check on one metric: give it least or most, limit and format."""
-    least, most = words.pop("least", None), words.pop("most", None)
-    limits = {name: value for name, value in (("min_value", least), ("max_value", most)) if value is not None}
-    return Check(
-        name=name,
-        expectation="ExpectColumnValuesToBeBetween",
-        arguments={"column": metric, **limits},
-        frame="figures",
-        **words,
-    )
-
-
-def _at_most(name: str, metric: str, limit: float, *, chance: float, **words: Any) -> Check:  # noqa: ANN401
-    return _figure(
-        name,
-        metric,
-        most=limit + chance,
-        limit=f"at most {share_in_words(limit)}",
-        chance=f"+{share_in_words(chance)}" if chance >= 0.0005 else "",
-        format=share_in_words,
-        **words,
-    )
-
-
 def _coverage(spec: CorpusSpec, figures: Figures) -> list[Check]:
     gate, coverage = spec.gate, figures.coverage
-    missing = ", ".join(repr(lexeme) for lexeme in coverage.missing[:LEXEMES_NAMED])
-    more = len(coverage.missing) - LEXEMES_NAMED
-    chance = coverage.slots_chance
     return [
-        _figure(
+        figure_check(
             "template coverage",
             "template_coverage",
             least=gate.min_template_coverage,
@@ -67,32 +48,41 @@ def _coverage(spec: CorpusSpec, figures: Figures) -> list[Check]:
             limit=f"at least {share_in_words(gate.min_template_coverage)} of each template's planned phrases",
             format=share_in_words,
         ),
-        _figure(
-            "slot coverage",
-            "slot_coverage",
-            least=gate.min_slot_coverage - chance,
-            column="slots",
-            limit=f"at least {share_in_words(gate.min_slot_coverage)} of the {coverage.lexemes} planned lexemes",
-            chance=f"-{share_in_words(chance)}" if chance >= 0.0005 else "",
-            format=share_in_words,
-            note=f" (without {missing}{f' and {more} more' if more > 0 else ''})" if missing else "",
+        slots_check(
+            gate.min_slot_coverage,
+            chance=coverage.slots_chance,
+            lexemes=coverage.lexemes,
+            missing=coverage.missing,
         ),
     ]
 
 
-def _language(spec: CorpusSpec, figures: Figures) -> Check:
-    least, asked = spec.gate.min_language_share, figures.languages.asked
-    chance = figures.share_error(least, sample=asked)
-    others = [f"{name} {count}" for name, count in figures.languages.counts.items() if name != spec.language]
-    return _figure(
+def slots_check(least: float, *, chance: float, lexemes: int, missing: Sequence[str]) -> Check:
+    """A check on figure slot_coverage, of so many planned lexemes; some of the missing ones are named."""
+    named = ", ".join(repr(lexeme) for lexeme in missing[:LEXEMES_NAMED])
+    more = len(missing) - LEXEMES_NAMED
+    return share_at_least(
+        "slot coverage",
+        "slot_coverage",
+        least,
+        chance=chance,
+        of=f"of the {lexemes} planned lexemes",
+        column="slots",
+        note=f" (without {named}{f' and {more} more' if more > 0 else ''})" if named else "",
+    )
+
+
+def language_check(language: str, *, least: float, found: Languages) -> Check:
+    """A check on figure language_share: the phrases that read as the corpus's language, of those asked about."""
+    others = [f"{name} {count}" for name, count in found.counts.items() if name != language]
+    return share_at_least(
         "language of the texts",
         "language_share",
-        least=least - chance,
+        least,
+        chance=share_error(least, sample=found.asked),
+        of=f"read as {language}",
         column="text",
-        limit=f"at least {share_in_words(least)} read as {spec.language}",
-        chance=f"-{share_in_words(chance)}" if chance >= 0.0005 else "",
-        format=share_in_words,
-        note=f" of {asked} asked about" + (f" (others: {', '.join(others[:3])})" if others else ""),
+        note=f" of {found.asked} asked about" + (f" (others: {', '.join(others[:3])})" if others else ""),
     )
 
 
@@ -100,7 +90,9 @@ def _near_duplicates(spec: CorpusSpec, figures: Figures) -> Check:
     limit = spec.gate.max_near_duplicate_share
     chance = figures.share_error(limit, sample=figures.metrics["rows"])
     note = " share 70 % of their words with an earlier one"
-    return _at_most("near-duplicate phrases", "near_duplicate_share", limit, chance=chance, column="text", note=note)
+    return share_at_most(
+        "near-duplicate phrases", "near_duplicate_share", limit, chance=chance, column="text", note=note
+    )
 
 
 def _lengths(spec: CorpusSpec, figures: Figures) -> list[Check]:
@@ -120,7 +112,7 @@ def _lengths(spec: CorpusSpec, figures: Figures) -> list[Check]:
             chance=f"±{chance:.1f}" if chance >= 0.05 else "",
             format=decimal_in_words,
         ),
-        _figure(
+        figure_check(
             "characters of the shortest phrases (p05)",
             "p05_chars",
             least=gate.shortest - low,
@@ -129,7 +121,7 @@ def _lengths(spec: CorpusSpec, figures: Figures) -> list[Check]:
             chance=f"-{low:g}" if low else "",
             format=decimal_in_words,
         ),
-        _figure(
+        figure_check(
             "characters of the longest phrases (p95)",
             "p95_chars",
             most=gate.longest + high,
@@ -143,7 +135,7 @@ def _lengths(spec: CorpusSpec, figures: Figures) -> list[Check]:
 
 def _opening(spec: CorpusSpec, figures: Figures) -> Check:
     limit = spec.gate.max_top_opening_share
-    return _at_most(
+    return share_at_most(
         "share of the most common opening",
         "top_opening_share",
         limit,
@@ -153,22 +145,26 @@ def _opening(spec: CorpusSpec, figures: Figures) -> Check:
     )
 
 
+def distinct_checks(least: Mapping[int, float]) -> list[Check]:
+    """Checks on figures distinct_1, distinct_2 and distinct_3, each with the least it may be."""
+    return [
+        figure_check(
+            f"distinct {words} (distinct-{n})",
+            f"distinct_{n}",
+            least=least[n],
+            column="text",
+            limit=f"at least {share_in_words(least[n])} in {WINDOW} phrases",
+            format=share_in_words,
+        )
+        for n, words in NGRAMS.items()
+    ]
+
+
 def _diversity(spec: CorpusSpec) -> list[Check]:
     gate = spec.gate
-    least = {1: gate.min_distinct_1, 2: gate.min_distinct_2, 3: gate.min_distinct_3}
     return [
-        *(
-            _figure(
-                f"distinct {words} (distinct-{n})",
-                f"distinct_{n}",
-                least=least[n],
-                column="text",
-                limit=f"at least {share_in_words(least[n])} in {WINDOW} phrases",
-                format=share_in_words,
-            )
-            for n, words in NGRAMS.items()
-        ),
-        _figure(
+        *distinct_checks({1: gate.min_distinct_1, 2: gate.min_distinct_2, 3: gate.min_distinct_3}),
+        figure_check(
             "compression ratio",
             "compression_ratio",
             most=gate.max_compression_ratio,
@@ -182,13 +178,13 @@ def _diversity(spec: CorpusSpec) -> list[Check]:
 def _effort(spec: CorpusSpec, *, figures: Figures, judged: int) -> list[Check]:
     gate, chance = spec.gate, figures.mean_error("attempt")
     checks = [
-        _at_most(
+        share_at_most(
             "share of outputs rejected",
             "reject_share",
             gate.max_reject_share,
             chance=figures.share_error(gate.max_reject_share, sample=judged),
         ),
-        _figure(
+        figure_check(
             "mean re-asks a phrase",
             "mean_attempt",
             most=gate.max_mean_attempt + chance,
@@ -200,7 +196,7 @@ def _effort(spec: CorpusSpec, *, figures: Figures, judged: int) -> list[Check]:
     ]
     if figures.metrics["tokens_per_char"]:  # some servers report no usage
         checks.append(
-            _figure(
+            figure_check(
                 "tokens a character",
                 "tokens_per_char",
                 least=gate.min_tokens_per_char,

@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from phrasemill.facts import Facts
+from phrasemill.gate.checks import STANDARD_ERRORS, share_error
 from phrasemill.gate.coverage import Coverage, coverage_of
 from phrasemill.gate.languages import Languages, languages_of
 from phrasemill.gate.near_duplicates import Pair, near_duplicates
@@ -38,9 +39,6 @@ from phrasemill.planning import Shard
 from phrasemill.spec import CorpusSpec
 
 OPENINGS_KEPT = 20
-STANDARD_ERRORS = 3
-"""A limit is meant for the corpus. A shard of 60 rows strays from it by chance, one of 25,000 hardly does: three
-standard errors let one good shard in 700 fail that lies exactly at the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Figures:
 
     def share_error(self, limit: float, *, sample: float) -> float:
         """What chance adds to a share at its limit, over a sample of this size."""
-        return STANDARD_ERRORS * math.sqrt(limit * (1 - limit) / max(1.0, sample))
+        return share_error(limit, sample=sample)
 
     def mean_error(self, what: str) -> float:
         """What chance adds to mean_<what>."""

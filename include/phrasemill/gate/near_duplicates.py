@@ -23,19 +23,20 @@ class Pair:
     """Words in both, of words in either."""
 
 
-def near_duplicates(words: Words, *, pairs: int) -> tuple[int, list[Pair]]:
+def near_duplicates(words: Words, *, pairs: int, threshold: float = THRESHOLD) -> tuple[int, list[Pair]]:
     """How many phrases are near-duplicates of an earlier one, and some of them with what they are like.
 
     Args:
         words: of all phrases.
         pairs: how many to find the like of; evenly spread over all there are.
+        threshold: the least share of words in both, of words in either.
     """
     import rensa  # noqa: PLC0415 - the gate's alone; the mill runs where it is not installed
 
     codes, starts = words.codes.astype(str).tolist(), words.starts.tolist()
     sets = [codes[first:last] for first, last in itertools.pairwise(starts)]
     hashes = rensa.RMinHash.from_token_sets(sets, PERMUTATIONS, SEED)
-    index = rensa.RMinHashDeduplicator(THRESHOLD, PERMUTATIONS, True, seed=SEED)
+    index = rensa.RMinHashDeduplicator(threshold, PERMUTATIONS, True, seed=SEED)
     # A phrase without words is like every other such, and is no near-duplicate.
     rows = [row for row, tokens in enumerate(sets) if tokens]
     added = index.add_pairs([(str(row), hashes[row]) for row in rows])

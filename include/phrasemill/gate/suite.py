@@ -1,11 +1,14 @@
 """The suite: checks asked as a Great Expectations suite over pandas, and its results in plain words.
 
+A shard's gate asks of rows and figures, the gate of a whole release of figures alone.
+
 Great Expectations takes 3 s and 200 MB to import, so it is imported when a suite runs and not before.
 """
 
 import math
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +31,23 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def run_suite(checks: list[Check], rows: pa.Table, *, spec: CorpusSpec, figures: Figures) -> list[Expectation]:
     """Ask all checks of a shard's rows and figures; the answers come in their order."""
+    return ask(checks, figures=figures.metrics, rows=_rows_frame(rows, spec, figures))
+
+
+def ask(
+    checks: Sequence[Check], *, figures: Mapping[str, float], rows: "pd.DataFrame | None" = None
+) -> list[Expectation]:
+    """Ask checks of figures and rows; the answers come in their order.
+
+    Args:
+        checks: what to ask.
+        figures: by name, those that checks of frame `figures` name.
+        rows: with column phrase_id; needed where a check is of frame `rows`.
+    """
     import pandas as pd  # noqa: PLC0415
 
-    frames = {"rows": _rows_frame(rows, spec, figures), "figures": pd.DataFrame([figures.metrics])}
+    frames = {} if rows is None else {"rows": rows}
+    frames["figures"] = pd.DataFrame([dict(figures)])
     with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="phrasemill-gate-") as scratch:
         results = _validate(checks, frames, scratch=scratch)
     return [_expectation(check, result, figures=figures) for check, result in zip(checks, results, strict=True)]
@@ -52,10 +69,11 @@ def _rows_frame(rows: pa.Table, spec: CorpusSpec, figures: Figures) -> "pd.DataF
     columns["coordinates"] = coordinates_in_words(rows)
     columns["true_coordinates"] = planned_coordinates(rows, spec)
     columns["re_asks"] = pc.subtract(columns["attempt"].cast(pa.int64()), int(figures.metrics["first_attempt"]))
-    return pa.table(columns).to_pandas()
+    frame: pd.DataFrame = pa.table(columns).to_pandas()
+    return frame
 
 
-def _validate(checks: list[Check], frames: "dict[str, pd.DataFrame]", *, scratch: str) -> list[dict[str, Any]]:
+def _validate(checks: Sequence[Check], frames: "dict[str, pd.DataFrame]", *, scratch: str) -> list[dict[str, Any]]:
     """Great Expectations' own results, as JSON, in the order of the checks.
 
     Args:
@@ -78,7 +96,7 @@ def _validate(checks: list[Check], frames: "dict[str, pd.DataFrame]", *, scratch
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
-    source = context.data_sources.add_pandas("shard")
+    source = context.data_sources.add_pandas("phrases")
     results: dict[int, dict[str, Any]] = {}
     for name, frame in frames.items():
         suite = gx.ExpectationSuite(name=name)
@@ -101,7 +119,7 @@ def _result_format(frame: str) -> dict[str, Any]:
     return {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES_SHOWN, **ids}
 
 
-def _expectation(check: Check, answer: dict[str, Any], *, figures: Figures) -> Expectation:
+def _expectation(check: Check, answer: dict[str, Any], *, figures: Mapping[str, float]) -> Expectation:
     result = answer["result"]
     observed, value = _observed(check, answer, figures=figures)
     return Expectation(
@@ -119,13 +137,13 @@ def _expectation(check: Check, answer: dict[str, Any], *, figures: Figures) -> E
     )
 
 
-def _observed(check: Check, answer: dict[str, Any], *, figures: Figures) -> tuple[str, float | None]:
+def _observed(check: Check, answer: dict[str, Any], *, figures: Mapping[str, float]) -> tuple[str, float | None]:
     """What was found, in words and as a number."""
     result = answer["result"]
     if problem := _exception(answer["exception_info"]):
         return f"could not be computed: {problem}", None
     if check.frame == "figures":
-        value = figures.metrics[check.arguments["column"]]
+        value = figures[check.arguments["column"]]
         return check.format(value) + check.note, value
     if "observed_value" in result:
         value = result["observed_value"]

@@ -30,6 +30,7 @@ from phrasemill.store.refusals import (
 CONFLICT_TRIES = 5  # 3 to 12 s in all
 READ_TRIES = 3  # of a body that breaks off or reads otherwise than it was written; botocore retries headers only
 BROKEN_OFF = (HTTPClientError, IncompleteReadError)
+BEYOND_END = frozenset({"416", "InvalidRange"})
 BINARY = "application/octet-stream"
 
 
@@ -135,6 +136,29 @@ class Bucket:
             f"s3://{self.name}/{key}: its {len(content)} bytes are not those that were written there (sha256 "
             f"{written[:12]}); check the store's disks, then run phrasemill verify, which says what can be made again"
         )
+
+    def get_range(self, key: str, first: int, length: int) -> bytes:
+        """`length` bytes of an object from byte `first` on, fewer at its end; what is read is not checked.
+
+        Raises:
+            StoreError: there is no such object.
+        """
+        if length <= 0:
+            return b""
+        for attempt in range(1, READ_TRIES + 1):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=key, Range=f"bytes={first}-{first + length - 1}")
+                content: bytes = answer["Body"].read()
+            except (*FAILURES, *BROKEN_OFF) as error:
+                if code_of(error) in BEYOND_END:
+                    return b""
+                if code_of(error) in MISSING or attempt == READ_TRIES or not isinstance(error, BROKEN_OFF):
+                    raise self._translated(error, "get", key) from error
+            else:
+                # Some servers send the whole object all the same.
+                whole = answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+                return content[first : first + length] if whole else content
+        raise StoreUnavailable(f"s3://{self.name}/{key}: cannot be read; retry later")
 
     def put(self, key: str, content: bytes, *, content_type: str = BINARY) -> None:
         """Write an object, whether or not there is one; the server checks its MD5. Large ones go up in parts."""
