@@ -158,11 +158,12 @@ class TestFigures:
         assert [(one.shard, one.phrases, one.rows) for one in state.running] == [(2, 40, 2_000)]
         assert [(one.shard, one.phrases) for one in state.begun] == [(3, 20)]
 
-    def test_shards_beyond_a_lowered_target_are_counted_and_belong_to_no_night(self) -> None:
+    def test_shards_beyond_the_corpuss_own_are_told_apart_and_belong_to_no_night(self) -> None:
         spec = nightly(schedule={"shards_per_night": 4})
         state = state_of(spec, snapshot_of([*done(spec, *range(10)), entry(spec, 11)]))
         assert state.state == "complete"
-        assert state.committed_shards == 11
+        assert (state.shards, state.committed_shards, state.phrases) == (10, 10, 22_000)
+        assert (state.top_ups.shards, state.top_ups.phrases) == ([11], 2_000)
         assert state.nights[-1].committed == 2
 
     def test_it_reads_back_from_its_json(self) -> None:

@@ -4,16 +4,20 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from phrasemill.errors import PlanError
+from phrasemill.fingerprint import fingerprint
 from phrasemill.planning import (
     blocks_of,
     format_shards,
+    is_top_up,
     night_label,
     night_of,
     nights_begin,
     nights_needed,
     parse_shards,
     shard_of,
+    shard_ranges,
     shards_of_night,
+    top_up_end,
 )
 from phrasemill.spec import CorpusSpec
 from tests.specs import make_spec
@@ -226,10 +230,33 @@ class TestShardsAndBlocks:
             (2, 100, 20),
         ]
 
-    @pytest.mark.parametrize("number", [-1, 4, 10**6])
+    @pytest.mark.parametrize("number", [-1, 20, 10**6])
     def test_a_shard_that_is_not_there_is_refused(self, number: int) -> None:
-        with pytest.raises(PlanError, match=rf"tiny has no shard {number}; its shards are 0 to 3"):
+        told = rf"tiny has no shard {number}; its shards are 0 to 3, those for topping up a release 4 to 19"
+        with pytest.raises(PlanError, match=told):
             shard_of(make_spec(), number)
+
+
+class TestTopUpShards:
+    def test_they_follow_the_corpuss_own_and_no_night_owns_them(self) -> None:
+        spec = make_spec(schedule={"shards_per_night": 3})
+        assert shard_of(spec, 4).first_id == 240
+        assert parse_shards(spec, "3-5") == [3, 4, 5]
+        assert [is_top_up(spec, number) for number in (3, 4, 5)] == [False, True, True]
+        assert {number for night in range(20) for number in shards_of_night(spec, night)} == {0, 1, 2, 3}
+
+    @pytest.mark.parametrize(("shards", "end"), [(1, 17), (16, 32), (400, 800), (60_000, 100_000), (100_000, 100_000)])
+    def test_there_are_as_many_again_and_at_least_sixteen(self, shards: int, end: int) -> None:
+        spec = make_spec(target_phrases=20 * shards, shard_phrases=20)
+        assert top_up_end(spec) == end
+        assert shard_ranges(spec).startswith(f"its shards are 0 to {shards - 1}")
+        assert ("topping up" in shard_ranges(spec)) == (end > shards)
+
+    def test_a_higher_oversample_makes_them_the_corpuss_own(self) -> None:
+        before, after = make_spec(), make_spec(oversample=0.5)
+        assert shard_of(before, 5) == shard_of(after, 5)
+        assert (is_top_up(before, 5), is_top_up(after, 5)) == (True, False)
+        assert fingerprint(before) == fingerprint(after)
 
 
 class TestShardLists:

@@ -90,12 +90,12 @@ class TestWhatItSees:
         discard(store, first, by="Ann")
         assert take_snapshot(store).held == {}
 
-    def test_work_beyond_a_lowered_target_belongs_to_no_night(self, store: CorpusStore) -> None:
+    def test_top_up_shards_and_work_beyond_a_lowered_target(self, store: CorpusStore) -> None:
+        commit(store, 5)
         hold(store, 3)
         stage(store, shard=2)
-        lower = CorpusStore(store.bucket, make_spec(target_phrases=120))
-        seen = take_snapshot(lower)
-        assert (seen.staged, seen.held) == ({}, {})
+        seen = take_snapshot(CorpusStore(store.bucket, make_spec(target_phrases=120)))
+        assert (list(seen.shards), list(seen.staged), list(seen.held)) == ([5], [2], [3])
 
     def test_leavings_of_committed_shards_are_not_told_of(self, store: CorpusStore) -> None:
         hold(store, 0)

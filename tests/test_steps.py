@@ -167,7 +167,14 @@ class TestPreflight:
 class TestPlan:
     def test_there_are_only_the_corpuss_shards(self, place: Workplace) -> None:
         with pytest.raises(PlanError, match="its shards are 0 to 3"):
-            plan(place, [3, 4])
+            plan(place, [3, 20])
+
+    def test_a_top_up_shard_is_planned_when_it_is_asked_for_and_never_the_next(self, place: Workplace) -> None:
+        commit(place, 4)
+        assert [item["shard"] for item in plan(place, [3, 4, 5])] == [3, 5]
+        for number in range(4):
+            commit(place, number)
+        assert next_uncommitted(place, 10) == []
 
     def test_the_next_uncommitted_ones(self, place: Workplace) -> None:
         commit(place, 1)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from phrasemill.committed_rows import draw_rows, shard_rows
 from phrasemill.errors import DataDocsError, FingerprintMismatch, NightIncomplete, StoreError
 from phrasemill.manifest import Manifest, Totals
-from phrasemill.planning import format_shards
+from phrasemill.planning import format_shards, is_top_up
 from phrasemill.report import CorpusSummary, NightSummary, render_report, summarise_corpus, summarise_night
 from phrasemill.report.corpus_figures import CorpusFigures
 from phrasemill.report.corpus_sample import PHRASES_OF_A_SHARD, SAMPLED_SHARDS, sample_figures
@@ -80,7 +80,8 @@ def night_report(
         planned=shards,
         missing=sorted(set(shards) - {manifest.shard for manifest in manifests}),
         quarantined=[asdict(item) for item in records.held],
-        committed=Totals.of(records.everything),
+        committed=Totals.of(one for one in records.everything if not is_top_up(place.spec, one.shard)),
+        top_ups=Totals.of(one for one in records.everything if is_top_up(place.spec, one.shard)),
         now=dt.datetime.now(dt.UTC),
         sample=draw_rows(store, manifests, SAMPLE_PHRASES, seed=_seed(store, label)),
         earlier=_earlier(store, label, before=[manifest.committed_at for manifest in manifests]),

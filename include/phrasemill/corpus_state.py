@@ -10,6 +10,7 @@ from phrasemill.corpus_eta import Eta, corpus_eta, rate_of_nights
 from phrasemill.fingerprint import fingerprint
 from phrasemill.missing_shards import Missing, missing_shards
 from phrasemill.night_lines import NightLine, counted, night_lines
+from phrasemill.planning import is_top_up
 from phrasemill.ranges import Range
 from phrasemill.rate_now import rate_now, running_shards
 from phrasemill.spec import CorpusSpec
@@ -41,6 +42,15 @@ class RunningShard(BaseModel):
     last_saved: AwareDatetime
 
 
+class TopUps(BaseModel):
+    """Committed shards after those that the corpus file asks for: see `planning.top_up_end`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shards: list[int]
+    phrases: int
+
+
 class CorpusState(BaseModel):
     """A corpus at one moment. Shares are of 1 and may pass it with oversampling; times are UTC."""
 
@@ -57,9 +67,12 @@ class CorpusState(BaseModel):
     target_share: float
     shards: int
     committed_shards: int
+    """Of `shards`: top-up shards are not among them."""
     phrases: int
+    """Committed, those of top-up shards included; so are characters and bytes."""
     chars: int
     text_bytes: int
+    top_ups: TopUps
     missing: list[int]
     """Shards that are not committed."""
     quarantined: list[HeldShard]
@@ -87,7 +100,8 @@ class ShardCell(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     shard: int
-    night: int
+    night: int | None
+    """None of a top-up shard."""
     state: Literal["committed", "running", "begun", "quarantined", "missing"]
     detail: str
 
@@ -98,7 +112,9 @@ def corpus_state(spec: CorpusSpec, snapshot: "Snapshot", *, now: dt.datetime) ->
     nights = night_lines(spec, snapshot, now=now, running=running)
     missing = missing_shards(spec, snapshot, nights, running=running, now=now)
     phrases = sum(entry.rows for entry in snapshot.shards.values())
-    rate = rate_now(spec, snapshot, now=now) if missing.all else None
+    top_ups = [entry for number, entry in sorted(snapshot.shards.items()) if is_top_up(spec, number)]
+    topping = any(is_top_up(spec, number) for number in running)
+    rate = rate_now(spec, snapshot, now=now) if missing.all or topping else None
     return CorpusState(
         corpus=spec.name,
         title=spec.title,
@@ -108,10 +124,11 @@ def corpus_state(spec: CorpusSpec, snapshot: "Snapshot", *, now: dt.datetime) ->
         target_phrases=spec.target_phrases,
         target_share=phrases / spec.target_phrases,
         shards=spec.shard_count,
-        committed_shards=len(snapshot.shards),
+        committed_shards=len(snapshot.shards) - len(top_ups),
         phrases=phrases,
         chars=sum(entry.chars for entry in snapshot.shards.values()),
         text_bytes=sum(entry.text_bytes for entry in snapshot.shards.values()),
+        top_ups=TopUps(shards=[entry.shard for entry in top_ups], phrases=sum(entry.rows for entry in top_ups)),
         missing=missing.all,
         quarantined=[
             HeldShard(shard=number, at=held.at, reason=held.reason, key=held.key)
@@ -130,17 +147,33 @@ def corpus_state(spec: CorpusSpec, snapshot: "Snapshot", *, now: dt.datetime) ->
 
 
 def shard_cells(spec: CorpusSpec, snapshot: "Snapshot", *, now: dt.datetime) -> list[ShardCell]:
-    """Every shard of a corpus in order: committed, else running, else quarantined, else begun, else missing."""
+    """Every shard of a corpus in order, and the top-up shards that something is known of.
+
+    Each is committed, else running, else quarantined, else begun, else missing.
+    """
     running = running_shards(snapshot, now=now)
-    size = spec.schedule.shards_per_night
-    return [
-        ShardCell(shard=number, night=number // size, state=state, detail=detail)
-        for number in range(spec.shard_count)
-        for state, detail in [_cell(spec, snapshot, number, running=running)]
-    ]
+    known = snapshot.shards.keys() | snapshot.staged.keys() | snapshot.held.keys()
+    top_ups = sorted(number for number in known if is_top_up(spec, number))
+    return [_cell(spec, snapshot, number, running=running) for number in (*range(spec.shard_count), *top_ups)]
 
 
-def _cell(
+def shard_cell(spec: CorpusSpec, snapshot: "Snapshot", number: int, *, now: dt.datetime) -> ShardCell:
+    """One shard, as in `shard_cells`."""
+    return _cell(spec, snapshot, number, running=running_shards(snapshot, now=now))
+
+
+def is_known(snapshot: "Snapshot", number: int) -> bool:
+    """Whether anything of a shard is committed, staged or held."""
+    return number in snapshot.shards or number in snapshot.staged or number in snapshot.held
+
+
+def _cell(spec: CorpusSpec, snapshot: "Snapshot", number: int, *, running: "Mapping[int, Staged]") -> ShardCell:
+    night = None if is_top_up(spec, number) else number // spec.schedule.shards_per_night
+    state, detail = _cell_state(spec, snapshot, number, running=running)
+    return ShardCell(shard=number, night=night, state=state, detail=detail)
+
+
+def _cell_state(
     spec: CorpusSpec, snapshot: "Snapshot", number: int, *, running: "Mapping[int, Staged]"
 ) -> tuple[Literal["committed", "running", "begun", "quarantined", "missing"], str]:
     if entry := snapshot.shards.get(number):
@@ -202,6 +235,8 @@ def _eta(
 def _last_night(spec: CorpusSpec, snapshot: "Snapshot", nights: Sequence[NightLine]) -> NightLine | None:
     worked = {night.number: night.finished_at for night in nights if night.finished_at}
     for number, staged in snapshot.staged.items():
+        if is_top_up(spec, number):
+            continue
         night = number // spec.schedule.shards_per_night
         worked[night] = max(staged.last_saved, worked.get(night, staged.last_saved))
     return nights[max(worked, key=lambda night: worked[night])] if worked else None

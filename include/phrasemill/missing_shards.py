@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phrasemill.night_lines import NightLine
+from phrasemill.planning import is_top_up
 from phrasemill.rate_now import RUNNING_WITHIN
 from phrasemill.spec import CorpusSpec
 
@@ -38,9 +39,10 @@ def missing_shards(
     running: Collection[int],
     now: dt.datetime,
 ) -> Missing:
-    """Sort them; `running` are the shards that are being written."""
+    """Sort them; `running` are the shards that are being written. A top-up shard is never missing."""
     size = spec.schedule.shards_per_night
-    active = {number // size for number in running} | nights_worked_on_lately(spec, snapshot, now=now)
+    active = {number // size for number in running if not is_top_up(spec, number)}
+    active |= nights_worked_on_lately(spec, snapshot, now=now)
     here, behind, coming = list[int](), list[int](), defaultdict[dt.datetime, list[int]](list)
     for number in range(spec.shard_count):
         if number in snapshot.shards:
@@ -61,5 +63,5 @@ def nights_worked_on_lately(spec: CorpusSpec, snapshot: "Snapshot", *, now: dt.d
     return {
         entry.shard // spec.schedule.shards_per_night
         for entry in snapshot.shards.values()
-        if entry.finished_at and now - entry.finished_at <= BETWEEN_SHARDS
+        if not is_top_up(spec, entry.shard) and entry.finished_at and now - entry.finished_at <= BETWEEN_SHARDS
     }

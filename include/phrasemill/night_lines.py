@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from phrasemill.planning import night_label, nights_begin, nights_needed, shards_of_night
+from phrasemill.planning import is_top_up, night_label, nights_begin, nights_needed, shards_of_night
 from phrasemill.spec import CorpusSpec
 from phrasemill.writing_time import busy_seconds
 
@@ -58,9 +58,9 @@ def night_lines(
     size, begins = spec.schedule.shards_per_night, nights_begin(spec, nights_needed(spec))
     committed: dict[int, list[ShardEntry]] = defaultdict(list)
     for number, entry in snapshot.shards.items():
-        if number < spec.shard_count:  # the target may have been lowered
+        if not is_top_up(spec, number):
             committed[number // size].append(entry)
-    held, active = _counted(snapshot.held, size), _counted(running, size)
+    held, active = _counted(spec, snapshot.held), _counted(spec, running)
     return [
         _line(
             spec,
@@ -125,8 +125,9 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _counted(shards: Iterable[int], size: int) -> dict[int, int]:
+def _counted(spec: CorpusSpec, shards: Iterable[int]) -> dict[int, int]:
     count: dict[int, int] = defaultdict(int)
     for number in shards:
-        count[number // size] += 1
+        if not is_top_up(spec, number):
+            count[number // spec.schedule.shards_per_night] += 1
     return count

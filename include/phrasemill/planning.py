@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterBadDateError, croniter
 
 from phrasemill.errors import PlanError
-from phrasemill.spec import CorpusSpec
+from phrasemill.spec import MAX_SHARDS, CorpusSpec
 
 DAILY = re.compile(r"\s*\d{1,2}\s+\d{1,2}\s+\*\s+\*\s+\*\s*")
+LEAST_TOP_UPS = 16
+"""Top-up shards that the smallest corpus may have; one of more shards may have as many again."""
 SHARD_LIST = re.compile(r"\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*")
 
 
@@ -41,14 +43,37 @@ class Shard:
 
 
 def shard_of(spec: CorpusSpec, number: int) -> Shard:
-    """The shard with this number.
+    """The shard with this number: one of the corpus's own, or a top-up shard.
 
     Raises:
         PlanError: the corpus has no such shard.
     """
-    if not 0 <= number < spec.shard_count:
-        raise PlanError(f"{spec.name} has no shard {number}; its shards are 0 to {spec.shard_count - 1}")
+    if not 0 <= number < top_up_end(spec):
+        raise PlanError(f"{spec.name} has no shard {number}; {shard_ranges(spec)}")
     return Shard(number, number * spec.shard_phrases, spec.shard_phrases)
+
+
+def top_up_end(spec: CorpusSpec) -> int:
+    """The number past the last top-up shard.
+
+    Top-up shards come after those that the corpus file asks for, and no night owns them. They are written where a
+    release is short, one by one, when somebody or the release Dag asks for them. There are as many as the corpus has
+    shards, LEAST_TOP_UPS at least, and numbers stay below MAX_SHARDS. Neither target nor oversample is part of the
+    fingerprint, so that a higher oversample makes shards of the corpus's own out of them.
+    """
+    return min(spec.shard_count + max(spec.shard_count, LEAST_TOP_UPS), MAX_SHARDS)
+
+
+def shard_ranges(spec: CorpusSpec) -> str:
+    """Which shards there are, in words."""
+    own = f"its shards are 0 to {spec.shard_count - 1}"
+    last = top_up_end(spec) - 1
+    return own + (f", those for topping up a release {spec.shard_count} to {last}" if last >= spec.shard_count else "")
+
+
+def is_top_up(spec: CorpusSpec, number: int) -> bool:
+    """Whether a shard comes after those that the corpus file asks for; the target may also have been lowered."""
+    return number >= spec.shard_count
 
 
 def blocks_of(spec: CorpusSpec, shard: Shard) -> list[Block]:

@@ -49,7 +49,10 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A corpus's bucket at one moment: what is committed, staged and held, each by shard number."""
+    """A corpus's bucket at one moment: what is committed, staged and held, each by shard number.
+
+    Top-up shards are among them, and whatever a lowered target has left; `planning.is_top_up` tells them apart.
+    """
 
     at: dt.datetime
     shards: Mapping[int, ShardEntry]
@@ -95,7 +98,7 @@ def _staged_blocks(store: CorpusStore) -> dict[int, list[float]]:
     saves: dict[int, list[float]] = defaultdict(list)
     for entry in store.bucket.entries(f"{store.keys.root}/staging/"):
         match = STAGED_BLOCK.search(entry.key)
-        if match and int(match[1]) < store.spec.shard_count:  # the target may have been lowered
+        if match:
             saves[int(match[1])].append(entry.modified)
     return saves
 
@@ -109,7 +112,7 @@ def _listed_gates(store: CorpusStore) -> dict[int, list[Entry]]:
     found: dict[int, list[Entry]] = defaultdict(list)
     for entry in store.bucket.entries(store.keys.quarantines()):
         match = QUARANTINED.search(entry.key)
-        if match and int(match[1]) < store.spec.shard_count:
+        if match:
             found[int(match[1])].append(entry)
     return found
 

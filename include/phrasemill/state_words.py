@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from phrasemill.missing_shards import Missing, nights_worked_on_lately
 from phrasemill.night_lines import NightLine, counted
-from phrasemill.planning import format_shards
+from phrasemill.planning import format_shards, is_top_up
 from phrasemill.rate_now import RUNNING_WITHIN
 from phrasemill.spec import CorpusSpec
 
@@ -30,7 +30,7 @@ def state_in_words(
 
     Said is the first of these that fits:
 
-    1. `complete`: every shard is committed;
+    1. `complete`: every shard is committed; `running: 1 top-up shard` may follow;
     2. `running: 3 shards`: blocks of them were saved lately;
     3. `between shards, ...`: one was written within BETWEEN_SHARDS, and its night has more;
     4. `the night of ... has begun`: its tick was within RUNNING_WITHIN;
@@ -38,8 +38,9 @@ def state_in_words(
     6. `waiting for the night of ...`: the next one that has something to do;
     7. `stopped: ...`: none of these, so nothing goes on by itself.
     """
-    if not missing.all:
-        return "complete"
+    if not missing.all:  # whatever is still running, held or begun is a top-up shard
+        topping = [f"running: {counted(len(running), 'top-up shard')}"] if running else []
+        return "; ".join(["complete", *topping, *_trouble(spec, snapshot, missing, running)])
     size, following = spec.schedule.shards_per_night, min(missing.coming, default=None)
     waiting = f"waiting for the night of {moment_in_words(spec, following)}" if following else ""
     trouble = _trouble(spec, snapshot, missing, running)
@@ -47,7 +48,8 @@ def state_in_words(
     if running:
         first = f"running: {counted(len(running), 'shard')}"
     elif lately:
-        last = max(e.committed_at for e in snapshot.shards.values() if e.shard // size in lately)
+        own = [entry for entry in snapshot.shards.values() if not is_top_up(spec, entry.shard)]
+        last = max(entry.committed_at for entry in own if entry.shard // size in lately)
         first = f"between shards, the last committed at {moment_in_words(spec, last)}"
     elif begun := [night.begins for night in nights if night.begins and _has_just_begun(night, now)]:
         first = f"the night of {moment_in_words(spec, begun[-1])} has begun"

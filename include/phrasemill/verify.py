@@ -15,7 +15,7 @@ from collections import defaultdict
 from phrasemill.corpus_file import parse_corpus
 from phrasemill.errors import ObjectDamaged, SpecError, StoreError, StoreUnavailable
 from phrasemill.fingerprint import fingerprint
-from phrasemill.planning import Shard, format_shards
+from phrasemill.planning import Shard, format_shards, is_top_up
 from phrasemill.store.bucket import Entry
 from phrasemill.store.corpus_store import PARALLEL_READS, CorpusStore, in_parallel
 from phrasemill.verify_findings import LITTER, LITTER_AGE, Finding, Report
@@ -74,7 +74,8 @@ class _Verification:
             fingerprint=self._store.fingerprint,
             deep=self._deep,
             shards=total,
-            committed=len(numbers),
+            committed=sum(not is_top_up(self._store.spec, number) for number in numbers),
+            top_ups=[number for number in numbers if is_top_up(self._store.spec, number)],
             phrases=sum(found.rows for found in shards),
             missing=sorted(set(range(total)) - set(numbers)),
             findings=[finding for finding in findings if not self._waits(finding)],

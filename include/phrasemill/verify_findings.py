@@ -60,6 +60,9 @@ class Report(BaseModel):
     shards: int
     """Of the whole corpus."""
     committed: int
+    """Of `shards`."""
+    top_ups: list[int] = []
+    """Committed shards after those of the corpus file; they are looked at like all others."""
     phrases: int
     """Rows of the committed shards, counted in their data."""
     missing: list[int]
@@ -82,9 +85,12 @@ class Report(BaseModel):
         state = "whole" if self.whole else f"{len(self.findings)} findings"
         parts = [
             f"{self.corpus}: {state}",
-            f"{self.committed:,} of {self.shards:,} shards committed, {self.phrases:,} phrases",
+            f"{self.committed:,} of {self.shards:,} shards committed{self._top_ups()}, {self.phrases:,} phrases",
             f"{self.bytes_read / 1e6:,.1f} MB read in {self.seconds:.1f} s{', every row recomputed' * self.deep}",
         ]
         if self.missing:
             parts.insert(2, f"{len(self.missing):,} to write: {format_shards(self.missing)}")
         return "; ".join(parts)
+
+    def _top_ups(self) -> str:
+        return f" and top-up shards {format_shards(self.top_ups)}" if self.top_ups else ""

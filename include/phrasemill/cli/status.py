@@ -12,7 +12,7 @@ from rich.text import Text
 
 from phrasemill.corpus_state import CorpusState, corpus_state
 from phrasemill.errors import StoreUnavailable
-from phrasemill.night_lines import NightLine
+from phrasemill.night_lines import NightLine, counted
 from phrasemill.planning import format_shards
 from phrasemill.range_words import range_in_words, time_in_words
 from phrasemill.snapshot import Snapshot, take_snapshot
@@ -82,7 +82,7 @@ def status_table(spec: CorpusSpec, state: CorpusState, *, down: dt.datetime | No
         what = f"has not answered since {moment_in_words(spec, down)}; this is what it held at "
         table.add_row("bucket", Text(f"{what}{moment_in_words(spec, state.at)}", style="red"))
     table.add_row("state", Text(state.state))
-    table.add_row("committed", f"{state.committed_shards:,} of {state.shards:,} shards, {state.phrases:,} phrases")
+    table.add_row("committed", _committed_in_words(state))
     table.add_row("size", f"{state.chars:,} characters, {state.text_bytes:,} bytes of text")
     table.add_row("left", f"{state.left_phrases:,} phrases")
     table.add_row("rate now", range_in_words(state.rate_now, unit="phrases/s") if state.rate_now else "none")
@@ -101,6 +101,15 @@ def status_table(spec: CorpusSpec, state: CorpusState, *, down: dt.datetime | No
 
 def _state(spec: CorpusSpec, snapshot: Snapshot) -> CorpusState:
     return corpus_state(spec, snapshot, now=snapshot.at)
+
+
+def _committed_in_words(state: CorpusState) -> str:
+    words = f"{state.committed_shards:,} of {state.shards:,} shards, {state.phrases:,} phrases"
+    if not state.top_ups.shards:
+        return words
+    top_ups = state.top_ups
+    named = f"{counted(len(top_ups.shards), 'top-up shard')}: {format_shards(top_ups.shards)}"
+    return f"{words}, {top_ups.phrases:,} of them in {named}"
 
 
 def _eta_in_words(spec: CorpusSpec, state: CorpusState) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from phrasemill.facts import Facts
 from phrasemill.manifest import Manifest, Totals
-from phrasemill.planning import format_shards
+from phrasemill.planning import format_shards, is_top_up
 from phrasemill.report.corpus_figures import CorpusFigures
 from phrasemill.report.expectations import expectations_of
 from phrasemill.report.judged import Judged, judged
@@ -48,6 +48,7 @@ def summarise_night(
     missing: Sequence[int],
     quarantined: Sequence[Mapping[str, Any]],
     committed: Totals,
+    top_ups: Totals | None = None,
     now: dt.datetime,
     sample: Sequence[Mapping[str, Any]] = (),
     earlier: Sequence[TrendPoint] = (),
@@ -64,7 +65,8 @@ def summarise_night(
         planned: shard numbers of the night.
         missing: those of them without a manifest.
         quarantined: failed gates of planned shards: shard, run, reason, and (optional) the verdict as JSON.
-        committed: the whole corpus so far.
+        committed: the whole corpus so far, without top-up shards.
+        top_ups: committed top-up shards; none without it.
         now: timezone-aware.
         sample: rows to show: mappings with phrase_id, text, template and scene.
         earlier: nights before this one, the earliest first.
@@ -77,6 +79,7 @@ def summarise_night(
         missing=missing,
         quarantined=quarantined,
         committed=committed,
+        top_ups=top_ups or Totals(),
         sample=sample,
         now=now,
     )
@@ -104,14 +107,16 @@ def summarise_corpus(
 ) -> CorpusSummary:
     """Sum up a whole corpus; arguments as for a night, `manifests` being all there are."""
     shards = judged(manifests)
-    planned = range(spec.shard_count)
+    top_ups = (shard.manifest.shard for shard in shards if is_top_up(spec, shard.manifest.shard))
+    planned = [*range(spec.shard_count), *top_ups]
     common = _common(
         spec,
         shards,
         planned=planned,
         missing=sorted(set(planned) - {shard.manifest.shard for shard in shards}),
         quarantined=quarantined,
-        committed=Totals.of(manifests),
+        committed=Totals.of(manifest for manifest in manifests if not is_top_up(spec, manifest.shard)),
+        top_ups=Totals.of(manifest for manifest in manifests if is_top_up(spec, manifest.shard)),
         sample=sample,
         now=now,
     )
@@ -133,6 +138,7 @@ def _common(
     missing: Sequence[int],
     quarantined: Sequence[Mapping[str, Any]],
     committed: Totals,
+    top_ups: Totals,
     sample: Sequence[Mapping[str, Any]],
     now: dt.datetime,
 ) -> dict[str, Any]:
@@ -152,7 +158,8 @@ def _common(
             target_phrases=spec.target_phrases,
             shards=spec.shard_count,
             committed=committed,
-            share=committed.phrases / spec.target_phrases,
+            top_ups=top_ups,
+            share=(committed.phrases + top_ups.phrases) / spec.target_phrases,
         ),
         "planned": tuple(planned),
         "missing": tuple(missing),

@@ -19,7 +19,7 @@ def outlook_of(
     Args:
         spec: the corpus.
         manifests: of the shards whose rate is taken: a night's, or all.
-        committed: the whole corpus so far.
+        committed: the whole corpus so far, without top-up shards.
         now: timezone-aware.
     """
     shards = spec.shard_count - committed.shards

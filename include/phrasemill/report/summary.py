@@ -22,8 +22,11 @@ class Progress(Part):
 
     target_phrases: int
     shards: int = Field(description="Shards that the corpus will have, oversampling included")
-    committed: Totals
-    share: float = Field(description="Committed phrases of the target; above 1 with oversampling")
+    committed: Totals = Field(description="Of those shards")
+    top_ups: Totals = Field(
+        default_factory=Totals, description="Committed beyond those, where a release was short; none in older summaries"
+    )
+    share: float = Field(description="Committed phrases of the target, both together; above 1 with oversampling")
 
 
 class AcceptedLine(Part):

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from phrasemill.facts import Facts
 from phrasemill.manifest import Totals
+from phrasemill.planning import is_top_up
 from phrasemill.report.judged import Judged
 from phrasemill.report.summary import FigureLine, NightSummary, TrendPoint
 from phrasemill.report.texts import figures_of
@@ -32,13 +33,19 @@ def point_of(date: str, shards: Sequence[Judged]) -> TrendPoint:
 def nights_of(spec: CorpusSpec, shards: Sequence[Judged]) -> tuple[TrendPoint, ...]:
     """A corpus's nights: a night is the shards that one logical date owns, by the schedule as it is now.
 
+    Top-up shards, which no night owns, are one more point at the end.
+
     Args:
         spec: gives shards a night.
         shards: sorted by number.
     """
     size = spec.schedule.shards_per_night
-    nights = groupby(shards, key=lambda shard: shard.manifest.shard // size)
-    return tuple(point_of(f"night {number}", list(members)) for number, members in nights)
+
+    def night(shard: Judged) -> str:
+        number = shard.manifest.shard
+        return "top-up" if is_top_up(spec, number) else f"night {number // size}"
+
+    return tuple(point_of(label, list(members)) for label, members in groupby(shards, key=night))
 
 
 def earlier_points(summaries: Sequence[NightSummary], *, before: dt.datetime | None) -> list[TrendPoint]:

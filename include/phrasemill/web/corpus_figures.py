@@ -22,13 +22,20 @@ def corpus_figures(spec: CorpusSpec, state: CorpusState, *, paused: bool) -> tup
     """How far a corpus is, how fast it goes and until when; `paused` says that Airflow starts no night of it."""
     return (
         Figure("of the target", share(state.target_share), f"{state.committed_shards:,} of {state.shards:,} shards"),
-        Figure("phrases committed", f"{state.phrases:,}", f"of {state.target_phrases:,}"),
+        Figure("phrases committed", f"{state.phrases:,}", _of_target(state)),
         Figure("of text", size(state.text_bytes), f"{state.chars:,} characters"),
         _rate(state),
         _eta(spec, state),
         _last_night(state),
         _next_night(spec, state, paused=paused),
     )
+
+
+def _of_target(state: CorpusState) -> str:
+    of_target, top_ups = f"of {state.target_phrases:,}", state.top_ups
+    if not top_ups.shards:
+        return of_target
+    return f"{of_target}; {top_ups.phrases:,} of them in {counted(len(top_ups.shards), 'top-up shard')}"
 
 
 def by_the_clock(spec: CorpusSpec, moment: dt.datetime) -> str:

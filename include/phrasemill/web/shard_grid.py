@@ -42,7 +42,8 @@ class GridNight:
     `task` is the number of a place, a colon and the rest of the address, or empty where Airflow knows of no task.
     """
 
-    number: int
+    number: int | None
+    """None of top-up shards."""
     label: str
     name: str
     first: int
@@ -58,6 +59,8 @@ class Grid:
     legend: tuple[Legend, ...]
     places: str
     """Beginnings of the tasks' addresses, a line for each."""
+    last: int
+    """The highest number of a shard in it."""
 
 
 def shard_grid(cells: Iterable[ShardCell], nights: Iterable[NightLine], tasks: "Mapping[int, ShardTask]") -> Grid:
@@ -65,21 +68,30 @@ def shard_grid(cells: Iterable[ShardCell], nights: Iterable[NightLine], tasks: "
     labels = {line.number: line.label for line in nights}
     places: dict[str, int] = {}
     counts: Counter[str] = Counter()
-    by_night: dict[int, list[ShardCell]] = {}
-    for cell in cells:
+    runs: list[list[ShardCell]] = []
+    for cell in sorted(cells, key=lambda cell: cell.shard):
         counts[cell.state] += 1
-        by_night.setdefault(cell.night, []).append(cell)
+        before = runs[-1][-1] if runs else None
+        # The page counts on from a run's first cell, and between top-up shards numbers may be missing.
+        if before and (before.night, before.shard + 1) == (cell.night, cell.shard):
+            runs[-1].append(cell)
+        else:
+            runs.append([cell])
     return Grid(
         nights=tuple(
-            _night(number, labels.get(number, ""), [_line(cell, tasks, places) for cell in own], first=own[0].shard)
-            for number, own in sorted(by_night.items())
+            _night(own[0].night, labels, [_line(cell, tasks, places) for cell in own], first=own[0].shard)
+            for own in runs
         ),
         legend=tuple(Legend(state, meaning, counts[state]) for state, meaning in STATES.items()),
         places="\n".join(places),
+        last=runs[-1][-1].shard,
     )
 
 
-def _night(number: int, label: str, lines: list[str], *, first: int) -> GridNight:
+def _night(number: int | None, labels: Mapping[int, str], lines: list[str], *, first: int) -> GridNight:
+    if number is None:
+        return GridNight(None, "top-up", "Top-up shards", first, len(lines), "\n".join(lines))
+    label = labels.get(number, "")
     name = f"Night {number}, {visible(label)}" if label else f"Night {number}"
     short = visible(label) if label and len(lines) >= WIDE_NIGHT else str(number)
     return GridNight(number, short, name, first, len(lines), "\n".join(lines))

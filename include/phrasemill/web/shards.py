@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from phrasemill.corpus_state import ShardCell, shard_cells
+from phrasemill.corpus_state import is_known, shard_cell
 from phrasemill.errors import PhrasemillError, PlanError
 from phrasemill.gate.verdict import Verdict
 from phrasemill.manifest import Manifest
-from phrasemill.planning import Shard, shard_of
+from phrasemill.planning import Shard, is_top_up, shard_of
 from phrasemill.snapshot import Held
 from phrasemill.store.corpus_store import CorpusStore
 from phrasemill.store.quarantine import Quarantined, quarantined, read_record
@@ -52,7 +52,10 @@ def shard(request: Request, dag_id: DagId, shard: ShardNumber) -> Response:
         return note(request, seen.problem or "The bucket has not been read yet.", 503)
     entry = seen.snapshot.shards.get(shard)
     held = seen.snapshot.held.get(shard)
-    cell: ShardCell = shard_cells(seen.spec, seen.snapshot, now=seen.state.at)[shard]
+    if is_top_up(seen.spec, shard) and not is_known(seen.snapshot, shard):
+        own = f"its shards are 0 to {seen.spec.shard_count - 1}"
+        return note(request, f"{seen.spec.name} has no shard {shard}; {own}, and nobody has begun this one.", 404)
+    cell = shard_cell(seen.spec, seen.snapshot, shard, now=seen.state.at)
     records = _records(seen, planned, entry, held)
     spec = seen.spec
     return page(
@@ -65,7 +68,7 @@ def shard(request: Request, dag_id: DagId, shard: ShardNumber) -> Response:
         planned=planned,
         problem=seen.problem,
         cell=cell,
-        night=seen.state.nights[cell.night],
+        night=None if cell.night is None else seen.state.nights[cell.night],
         entry=entry,
         committed_at=by_the_clock(spec, entry.committed_at) if entry else "",
         records=records,
