@@ -144,7 +144,7 @@ class TestMistakesAreOneLine:
         ("arguments", "changes", "words"),
         [
             (("status", "nowhere"), {}, "there is no corpus 'nowhere'"),
-            (("run", "tiny", "--shards", "7"), {}, "has no shard 7; its shards are 0 to 3"),
+            (("run", "tiny", "--shards", "70"), {}, "has no shard 70; its shards are 0 to 3"),
             (("run", "tiny", "--shards", "all"), {}, "is not a list of shard numbers"),
             (("report", "tiny"), {}, "no shard is committed yet"),
             (("sample", "tiny"), {}, "no shard is committed yet"),
