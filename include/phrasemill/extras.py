@@ -9,7 +9,8 @@ BUCKETS = ("boto3",)
 GATE = ("great_expectations", "pandas", "rensa")
 PAGES = ("jinja2",)
 CORPUS_FIGURES = ("rensa", "sacrebleu")
-EXTRA_OF = dict.fromkeys((*BUCKETS, *GATE, *PAGES, *CORPUS_FIGURES), "airflow")
+BROWSE = ("duckdb", "fastapi", "fsspec", "uvicorn")
+EXTRA_OF = dict.fromkeys((*BUCKETS, *GATE, *PAGES, *CORPUS_FIGURES, *BROWSE), "airflow")
 """By importable package, the extra of pyproject.toml that brings it."""
 
 

@@ -22,6 +22,8 @@ ROUTES = [
     "/corpora",
     "/dags/{dag_id}/corpus",
     "/dags/{dag_id}/corpus/phrases",
+    "/dags/{dag_id}/hypertext",
+    "/dags/{dag_id}/hypertext/{view}",
     SHARD,
     f"{SHARD}/manifest.json",
     f"{SHARD}/verdict.json",
@@ -36,7 +38,14 @@ ROUTES = [
 OF_A_DAG = [route for route in ROUTES if "{dag_id}" in route]
 OF_A_RUN = [route for route in ROUTES if "{run_id}" in route]
 OF_A_SHARD = [route for route in ROUTES if "{shard}" in route]
-SAMPLES = {"dag_id": "corpus_tiny", "run_id": "night", "shard": "2", "name": "pages.css", "name:path": "index.html"}
+SAMPLES = {
+    "dag_id": "corpus_tiny",
+    "run_id": "night",
+    "shard": "2",
+    "view": "phrase",
+    "name": "pages.css",
+    "name:path": "index.html",
+}
 
 HOSTILE = [
     "%2e%2e",
@@ -258,6 +267,7 @@ class TestThePlugin:
             "Corpora": ("nav", "/phrasemill/corpora"),
             "Forecast": ("nav", "/phrasemill/forecast"),
             "Corpus": ("dag", "/phrasemill/dags/{DAG_ID}/corpus"),
+            "Hypertext": ("dag", "/phrasemill/dags/{DAG_ID}/hypertext"),
             "Report": ("dag_run", "/phrasemill/dags/{DAG_ID}/runs/{RUN_ID}/report"),
             "Quality": ("dag_run", "/phrasemill/dags/{DAG_ID}/runs/{RUN_ID}/quality"),
         }

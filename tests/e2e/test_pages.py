@@ -26,6 +26,8 @@ pytestmark = pytest.mark.e2e
 
 DAG = "corpus_demo"
 SHARDS = 4
+LEXEME = re.compile(r"^(the|a|an|in|under|at|on|before|after|when|during) ")
+"""A link to a lexeme, among those that link most phrases."""
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,18 @@ class TestFromAirflowsOwnPages:
         ui.page.get_by_role("link", name="Corpus", exact=True).click()
         says_what_status_says(text_of(ui.ours("/corpus")), status)
 
+    def test_a_dag_has_its_release_as_a_hypertext(self, ui: AirflowUi, pictures: Path) -> None:
+        ui.open(f"/dags/{DAG}")
+        ui.page.get_by_role("link", name="Hypertext", exact=True).click()
+        frame = ui.ours("/hypertext")
+        assert "240 phrases" in text_of(frame)
+        ui.page.screenshot(path=pictures / "hypertext.png")
+        frame.get_by_role("link", name=LEXEME).first.click()
+        shared = ui.ours("/lexeme")
+        assert shared.locator("main a[href*='/hypertext/phrase?']").count() > 1
+        shared.locator("main a[href*='/hypertext/phrase?']").first.click()
+        expect(ui.ours("/phrase").locator("main")).to_contain_text("Its lexemes")
+
     def test_a_run_has_its_report_and_its_quality(self, ui: AirflowUi, first_run: str, pictures: Path) -> None:
         ui.open(run_path(first_run))
         ui.page.get_by_role("link", name="Report", exact=True).click()
@@ -256,6 +270,8 @@ def every_page(run_id: str) -> list[str]:
         "/phrasemill/corpora",
         f"/phrasemill/dags/{DAG}/corpus",
         f"/phrasemill/dags/{DAG}/shards/0",
+        f"/phrasemill/dags/{DAG}/hypertext",
+        f"/phrasemill/dags/{DAG}/hypertext/phrase?id=7",
         f"/phrasemill{run_path(run_id)}/quality",
         "/phrasemill/forecast",
     ]

@@ -9,8 +9,11 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from phrasemill.cli import corpora, quarantine, rules, shards, verify
+from phrasemill.cli.browse import browse
 from phrasemill.cli.calibrate import calibrate
 from phrasemill.cli.forecast import forecast
+from phrasemill.cli.get import get
+from phrasemill.cli.release import release
 from phrasemill.demo.cli import app as demo_app
 from phrasemill.engines.fake.command import fake_engine
 from phrasemill.errors import PhrasemillError
@@ -45,6 +48,9 @@ for about_corpora in (
     verify.verify,
     forecast,
     calibrate,
+    release,
+    get,
+    browse,
 ):
     app.command(rich_help_panel=CORPORA)(about_corpora)
 for about_engines in (commands.serve, commands.engines, commands.profiles, tune):

@@ -3,12 +3,12 @@
 from fastapi import FastAPI, Request, Response
 
 from phrasemill.errors import PhrasemillError
-from phrasemill.web import corpora, corpus, data_docs, forecast, night_report, quality, shards, static_files
+from phrasemill.web import corpora, corpus, data_docs, forecast, hypertext, night_report, quality, shards, static_files
 from phrasemill.web.pages import note
 from phrasemill.web.problems import NoPage, one_line
 
 app = FastAPI(title="phrasemill", docs_url=None, redoc_url=None, openapi_url=None)
-for module in (corpora, corpus, shards, forecast, quality, night_report, data_docs, static_files):
+for module in (corpora, corpus, shards, hypertext, forecast, quality, night_report, data_docs, static_files):
     app.include_router(module.router)
 
 

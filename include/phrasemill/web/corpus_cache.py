@@ -17,7 +17,7 @@ from phrasemill.corpus_file import load_corpus
 from phrasemill.corpus_state import CorpusState, corpus_state
 from phrasemill.errors import PhrasemillError, SpecError
 from phrasemill.snapshot import Snapshot, take_snapshot
-from phrasemill.spec import CorpusSpec
+from phrasemill.spec import CORPUS_DAG, RELEASE_DAG, CorpusSpec
 from phrasemill.store.corpus_store import CorpusStore
 from phrasemill.web.access import corpus_of
 from phrasemill.web.problems import NoPage, one_line
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 OpenStore = Callable[[CorpusSpec], CorpusStore]
 Clock = Callable[[], float]
-NOT_A_CORPUS = "Only the Dags of corpora have pages here, and this one is not made from a corpus file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,16 @@ class Pace:
 
 
 class NotACorpus(NoPage):
-    """A Dag has no corpus file, so there are no pages on it."""
+    """A Dag has no corpus file, so there are no pages on it; Airflow's tabs are on every Dag all the same."""
+
+    def __init__(self, dag_id: str) -> None:
+        maker = f"{CORPUS_DAG}{dag_id.removeprefix(RELEASE_DAG)}" if dag_id.startswith(RELEASE_DAG) else ""
+        corpus = corpus_of(maker)
+        super().__init__(
+            f"This Dag makes releases; the pages of its corpus are tabs of Dag {maker} and its runs."
+            if corpus and corpus_path(corpus)
+            else "Only the Dags of corpora have pages here, and this one is not made from a corpus file."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class CorpusCache:
         with self._lock:
             if corpus is None or corpus_path(corpus) is None:
                 self._watches.pop(dag_id, None)
-                raise NotACorpus(NOT_A_CORPUS)
+                raise NotACorpus(dag_id)
             if dag_id not in self._watches:
                 # Files that were renamed or taken away are asked about no more: a good moment to forget them.
                 self._watches = {known: watch for known, watch in self._watches.items() if watch.has_file()}

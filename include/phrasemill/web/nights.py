@@ -7,7 +7,7 @@ from phrasemill.airflow.tasks import NIGHT
 from phrasemill.corpus_file import load_corpus
 from phrasemill.store.corpus_store import CorpusStore
 from phrasemill.web.access import corpus_of
-from phrasemill.web.corpus_cache import NOT_A_CORPUS, NotACorpus
+from phrasemill.web.corpus_cache import NotACorpus
 from phrasemill.web.problems import NoPage
 from phrasemill.web.stores import STORES, corpus_path
 
@@ -32,7 +32,7 @@ def night_of(dag_id: str, run_id: str) -> str:
         NoNight: the run has not planned its night yet, or there is no such run.
     """
     if corpus_of(dag_id) is None:
-        raise NotACorpus(NOT_A_CORPUS)
+        raise NotACorpus(dag_id)
     with create_session() as session:
         query = XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids="plan", key=NIGHT, limit=1)
         row = session.scalars(query).first()
@@ -52,5 +52,5 @@ def store_of(dag_id: str) -> CorpusStore:
     corpus = corpus_of(dag_id)
     path = corpus_path(corpus) if corpus else None
     if path is None:
-        raise NotACorpus(NOT_A_CORPUS)
+        raise NotACorpus(dag_id)
     return STORES.open(load_corpus(path))

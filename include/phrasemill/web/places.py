@@ -10,6 +10,7 @@ from phrasemill.web.pages import URL_PREFIX
 CORPORA_PAGE = "phrasemill-corpora"
 FORECAST_PAGE = "phrasemill-forecast"
 CORPUS_TAB = "phrasemill-corpus"
+HYPERTEXT_TAB = "phrasemill-hypertext"
 REPORT_TAB = "phrasemill-report"
 QUALITY_TAB = "phrasemill-quality"
 
@@ -42,6 +43,7 @@ def external_views() -> list[dict[str, Any]]:
         _in_navigation("Corpora", "/corpora", CORPORA_PAGE, drawing=SHARDS),
         _in_navigation("Forecast", "/forecast", FORECAST_PAGE, drawing=CURVE),
         _tab("Corpus", "/dags/{DAG_ID}/corpus", CORPUS_TAB, of="dag"),
+        _tab("Hypertext", "/dags/{DAG_ID}/hypertext", HYPERTEXT_TAB, of="dag"),
         _tab("Report", f"{run}/report", REPORT_TAB, of="dag_run"),
         _tab("Quality", f"{run}/quality", QUALITY_TAB, of="dag_run"),
     ]
