@@ -327,6 +327,15 @@ class TestTheCorpusFile:
             cache.look(dag_id)
         assert cellar.asked == []
 
+    def test_the_release_dag_leads_to_its_corpuss(self, cache):
+        from phrasemill.web.corpus_cache import NotACorpus
+
+        with pytest.raises(NotACorpus, match="the pages of its corpus are tabs of Dag corpus_tiny"):
+            cache.look("release_tiny")
+        for dag_id in ("release_other", "release_tiny.yaml", "release_"):
+            with pytest.raises(NotACorpus, match="not made from a corpus file"):
+                cache.look(dag_id)
+
     def test_a_path_is_never_taken_for_a_name(self, cache, corpus_file, monkeypatch):
         from phrasemill.web.corpus_cache import NotACorpus
 

@@ -277,11 +277,26 @@ class TestAShard:
 
     def test_that_does_not_exist_is_told(self, reader, dag):
         for route in ("", "/manifest.json", "/verdict.json"):
-            answer = settled(reader, f"{dag}/shards/4{route}")
+            answer = settled(reader, f"{dag}/shards/20{route}")
             assert answer.status_code == 404
-            assert "has no shard 4; its shards are 0 to 3" in answer.text
+            assert "has no shard 20; its shards are 0 to 3" in answer.text
+        answer = settled(reader, f"{dag}/shards/4")
+        assert answer.status_code == 404
+        assert "has no shard 4; its shards are 0 to 3, and nobody has begun this one" in answer.text
         for number in ("-1", "x", "1e3", "100000"):
             assert reader.get(f"{dag}/shards/{number}").status_code == 422
+
+    def test_that_tops_up_a_release_is_of_no_night(self, reader, corpora, s3_server):
+        store = new_harbour(corpora, s3_server)
+        commit(store, 0, 5)
+        dag = f"/phrasemill/dags/{add_dag(store)}"
+        shown = plain(settled(reader, f"{dag}/shards/5").text)
+        assert "none: a top-up shard, after the 4 that the corpus file asks for" in shown
+        assert reader.get(f"{dag}/shards/6").status_code == 404
+        page = settled(reader, f"{dag}/corpus").text
+        assert 'aria-label="Top-up shards" data-first="5"' in page
+        assert 'max="5"' in page
+        assert "60 of them in 1 top-up shard" in plain(page)
 
     def test_leads_to_its_task(self, reader, dag):
         dag_id = dag.rpartition("/")[2]

@@ -7,6 +7,7 @@ from typing import Any
 
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from phrasemill.airflow_api import AirflowRefused
@@ -15,18 +16,20 @@ from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.health import ask
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import Layout
-from phrasemill.demo.night import Run, what_failed
 from phrasemill.demo.progress_line import engine_answers
+from phrasemill.demo.run import Run, what_failed
 from phrasemill.demo.start import all_processes
 from phrasemill.demo.storage import demo_store, s3_client
 from phrasemill.errors import StoreError
 from phrasemill.manifest import Manifest
+from phrasemill.release.get import get_release
+from phrasemill.release.manifest import latest_version
 from phrasemill.rows import decode_rows
 from phrasemill.store.corpus_store import CorpusStore
 from tests.e2e.conftest import make_demo
 
 pytestmark = pytest.mark.e2e
-DAG = "corpus_demo"
+DAG, RELEASE = "corpus_demo", "release_demo"
 SHARDS = [0, 1, 2, 3]
 PATIENCE_S = 300
 
@@ -142,6 +145,31 @@ class TestParts:
         assert ask(f"{layout.url('airflow')}/") is not None
 
 
+class TestRelease:
+    """The night's end has started it, by the corpus's asset."""
+
+    def test_run_is_green_and_only_what_was_not_needed_is_skipped(self, api: DemoAirflow) -> None:
+        run = newest_run(api, RELEASE)
+        assert run.state() == "success"
+        assert {e["task_id"] for e in run.instances() if e["state"] != "success"} == {"deal", "top_up"}
+
+    def test_holds_exactly_the_phrases_that_were_committed(
+        self, layout: Layout, store: CorpusStore, tmp_path: Path
+    ) -> None:
+        manifest = get_release(store, latest_version(store), tmp_path)
+        assert (manifest.version, manifest.phrases, manifest.partial) == ("v1", 240, False)
+        released = pq.read_table(tmp_path / "data", columns=["phrase_id", "text"])
+        assert released.to_pylist() == rows_of(store).select(["phrase_id", "text"]).sort_by("phrase_id").to_pylist()
+        assert pq.read_table(tmp_path / "links.parquet").num_rows > 0
+        card = (tmp_path / "README.md").read_text()
+        assert "SmolLM2" in card
+        # The library datasets cannot load a table without rows, so the card does not offer one.
+        assert ("config_name: dropped" in card) == bool(manifest.dropped_exact + manifest.dropped_near)
+
+    def test_leaves_no_work(self, store: CorpusStore) -> None:
+        assert not [key for key in keys_under(store, "releases") if "/work/" in key]
+
+
 class TestDemoAgain:
     def test_generates_nothing_and_is_green(self, layout: Layout, store: CorpusStore, api: DemoAirflow) -> None:
         before, answers = manifests_of(store), engine_answers(layout.url("engine"))
@@ -151,6 +179,12 @@ class TestDemoAgain:
         assert engine_answers(layout.url("engine")) == answers
         assert "240 of 240 in 4 shards" in printed
         assert str(layout.url("airflow")) in printed
+
+    def test_releases_nothing_anew(self, store: CorpusStore, api: DemoAirflow) -> None:
+        run = newest_run(api, RELEASE)
+        assert run.state() == "success"
+        assert {e["state"] for e in run.instances()} == {"skipped"}
+        assert latest_version(store) == "v1"
 
 
 class TestSmallerDemo:
@@ -185,9 +219,9 @@ class TestLostManifest:
 
 class TestRedRun:
     def test_is_told_with_its_task_and_what_it_said(self, api: DemoAirflow) -> None:
-        run = Run(api, DAG, api.trigger(DAG, {"shards": "9"}))
+        run = Run(api, DAG, api.trigger(DAG, {"shards": "99"}))
         assert await_end(run) == "failed"
         told = what_failed(run)
         assert told.startswith("task plan failed")
-        assert "demo has no shard 9; its shards are 0 to 3" in told
+        assert "demo has no shard 99; its shards are 0 to 3" in told
         assert run.page in told

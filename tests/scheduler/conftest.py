@@ -58,7 +58,8 @@ def corpora(request: pytest.FixtureRequest, airflow: AirflowServer, s3_server: S
         extra = {"endpoint_url": s3_server.endpoint, "region_name": KEYS["region_name"]}
         login, password = KEYS["aws_access_key_id"], KEYS["aws_secret_access_key"]
         api.set_connection("phrasemill_s3", "aws", login=login, password=password, extra=extra)
-        wait_for(lambda: len(api.dags()) == len(found), what=f"the Dags to be parsed {api.import_errors()}")
+        dag_ids = {dag_id for corpus in found.values() for dag_id in (corpus.dag_id, corpus.release_id)}
+        wait_for(lambda: dag_ids == {dag["dag_id"] for dag in api.dags()}, what=f"the Dags {api.import_errors()}")
         for mark in marks:
             corpus = found[mark.args[0]]
             corpus.api = api

@@ -9,7 +9,7 @@ from phrasemill.airflow_api import AirflowRefused
 from phrasemill.corpus_file import dump_corpus
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.manifest import Manifest
-from phrasemill.spec import CORPUS_DAG, CorpusSpec
+from phrasemill.spec import CORPUS_DAG, RELEASE_DAG, CorpusSpec
 from phrasemill.store.corpus_store import CorpusStore
 from tests.scheduler.airflow_server import AirflowServer, Api
 
@@ -24,7 +24,7 @@ class Corpus:
 
     def __init__(self, airflow: AirflowServer, spec: CorpusSpec, store: CorpusStore, engine: FakeEngineProcess) -> None:
         self.airflow, self.spec, self.store, self.engine = airflow, spec, store, engine
-        self.dag_id = f"{CORPUS_DAG}{spec.name}"
+        self.dag_id, self.release_id = f"{CORPUS_DAG}{spec.name}", f"{RELEASE_DAG}{spec.name}"
         self.api: Api
 
     @property
@@ -65,12 +65,31 @@ class Corpus:
 
     def await_run(self, run_id: str) -> str:
         """Wait until a run has ended; its state."""
+        return self._await_end(self.dag_id, run_id)
 
+    def await_release(self, number: int) -> tuple[str, dict[str, list[str]]]:
+        """Wait until the run of this number of the release Dag has ended; its id, and its tasks' states.
+
+        An instance that is mapped has its state with those of the others.
+        """
+        runs = wait_for(lambda: self.api.runs(self.release_id)[number:], what=f"run {number} of {self.release_id}")
+        run_id = str(runs[0]["dag_run_id"])
+        return run_id, self.await_tasks(self.release_id, run_id)
+
+    def await_tasks(self, dag_id: str, run_id: str) -> dict[str, list[str]]:
+        """Wait until a run of any Dag has ended; the states of its tasks."""
+        self._await_end(dag_id, run_id)
+        states: dict[str, list[str]] = {}
+        for entry in self.api.task_instances(dag_id, run_id):
+            states.setdefault(entry["task_id"], []).append(entry["state"])
+        return states
+
+    def _await_end(self, dag_id: str, run_id: str) -> str:
         def state() -> str:
-            now = self.api.run_state(self.dag_id, run_id)
+            now = self.api.run_state(dag_id, run_id)
             return now if now in ENDED else ""
 
-        return wait_for(state, what=f"{self.dag_id} {run_id}")
+        return wait_for(state, what=f"{dag_id} {run_id}")
 
     def instances(self, run_id: str, task: str) -> list[dict[str, Any]]:
         """Instances of a task in a run, by map index."""

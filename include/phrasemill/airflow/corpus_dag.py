@@ -5,13 +5,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, get_parsing_context, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context, task, task_group
 
 from phrasemill.airflow import tasks
+from phrasemill.airflow.assets import corpus_asset
+from phrasemill.airflow.default_args import DEFAULT_ARGS
 from phrasemill.airflow.links import shard_task
 from phrasemill.corpus_file import corpus_files, load_corpus
 from phrasemill.errors import SpecError
-from phrasemill.planning import nights_needed
+from phrasemill.planning import nights_needed, shard_ranges
 from phrasemill.spec import CORPUS_DAG, ENGINES_POOL, MAX_SHARDS_A_NIGHT, CorpusSpec
 from phrasemill.store.keys import Keys
 
@@ -38,14 +40,6 @@ def corpus_dags() -> dict[str, DAG]:
     return dags
 
 
-def corpus_asset(spec: CorpusSpec) -> Asset:
-    """The asset that close_night updates: once a night, when all its shards are committed.
-
-    It has a name only: Airflow refuses a task whose asset's address has changed, and buckets do change.
-    """
-    return Asset(name=f"{CORPUS_DAG}{spec.name}")
-
-
 def corpus_dag(spec: CorpusSpec) -> DAG:
     """The Dag of one corpus."""
     schedule = spec.schedule
@@ -60,13 +54,7 @@ def corpus_dag(spec: CorpusSpec) -> DAG:
         max_active_runs=1,
         tags=["phrasemill", spec.language, spec.model.name.rpartition("/")[2]],
         params=_params(spec),
-        default_args={
-            "owner": "phrasemill",
-            "retries": 3,
-            "retry_delay": dt.timedelta(seconds=30),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": dt.timedelta(minutes=15),
-        },
+        default_args=DEFAULT_ARGS,
     ) as dag:
         name = spec.name
         checked = task(tasks.preflight)(corpus=name)
@@ -94,7 +82,7 @@ def _params(spec: CorpusSpec) -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Shards",
-            description=f"Shard numbers such as 0-3, 7 (0 to {spec.shard_count - 1}). Empty: those of the date.",
+            description=f"Shard numbers such as 0-3, 7 ({shard_ranges(spec)}). Empty: those of the date.",
             pattern=r"^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$",
         ),
         "next_shards": Param(

@@ -54,10 +54,10 @@ class DemoAirflow(AirflowApi):
         return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Runs of a Dag, oldest first, up to 100."""
-        params = {"order_by": "run_after", "limit": 100}
+        """The latest runs of a Dag, oldest first, up to 100."""
+        params = {"order_by": "-run_after", "limit": 100}
         found: list[dict[str, Any]] = self._call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]
-        return found
+        return found[::-1]
 
     def clear(self, dag_id: str, run_id: str) -> None:
         """Have all tasks of a run done again."""

@@ -6,7 +6,7 @@ from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.errors import DemoError
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import MODEL, REGION, Layout
-from phrasemill.spec import CORPUS_DAG, ENGINES_POOL, CorpusSpec
+from phrasemill.spec import ENGINES_POOL, CorpusSpec
 
 POOL_SLOTS = 2
 """Shards that share the demo's one engine: while one waits for its last phrases, the other keeps it busy."""
@@ -32,13 +32,13 @@ def furnish(api: DemoAirflow, layout: Layout, keys: Keys, spec: CorpusSpec) -> N
     )
 
 
-def await_dag(api: DemoAirflow, spec: CorpusSpec) -> str:
-    """Wait until Airflow has parsed the corpus's Dag and let its runs run; returns its id.
+def await_dag(api: DemoAirflow, dag_id: str) -> str:
+    """Wait until Airflow has parsed a corpus's Dag and let its runs run; returns its id.
 
     Raises:
         DemoError: a Dag file has errors, or the Dag does not appear in time.
     """
-    dag_id = f"{CORPUS_DAG}{spec.name}"
+    kind = dag_id[: dag_id.index("_") + 1]  # each kind of Dag has a file of its own
     deadline = time.monotonic() + PARSE_PATIENCE_S
     asked = False
     while not (dag := api.dag(dag_id)) or dag["is_stale"]:
@@ -46,7 +46,7 @@ def await_dag(api: DemoAirflow, spec: CorpusSpec) -> str:
             raise DemoError(f"Airflow cannot read its Dags: {errors[0]}")
         if time.monotonic() > deadline:
             raise DemoError(f"Airflow has not parsed Dag {dag_id} after {PARSE_PATIENCE_S:.0f} s; see make status")
-        siblings = [other for other in api.dags() if other["dag_id"].startswith(CORPUS_DAG)]
+        siblings = [other for other in api.dags() if other["dag_id"].startswith(kind)]
         if siblings and not asked:  # the file is parsed once a minute, and a new corpus should not wait for that
             api.parse_again(siblings[0]["file_token"])
             asked = True

@@ -5,6 +5,11 @@ from rich.console import Console
 from phrasemill.committed_rows import sample_rows
 from phrasemill.demo.layout import Layout
 from phrasemill.manifest import Totals
+from phrasemill.release.keys import ReleaseKeys
+from phrasemill.release.manifest import latest_version, read_manifest
+from phrasemill.release.planning import released
+from phrasemill.release.short import latest_short
+from phrasemill.spec import RELEASE_DAG
 from phrasemill.store.corpus_store import CorpusStore
 
 SAMPLE = 10
@@ -25,6 +30,7 @@ def print_outcome(layout: Layout, store: CorpusStore, console: Console) -> None:
         "shards": store.url(f"{store.keys.root}/shards/"),
         "manifests": store.url(store.keys.manifests()),
         **_report(layout, store),
+        "release": _release(store),
         "S3 server": f"{layout.url('s3')}, keys in {layout.shown(layout.state / 'keys.json')}",
     }
     console.print()
@@ -42,3 +48,15 @@ def _report(layout: Layout, store: CorpusStore) -> dict[str, str]:
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes(store.bucket.get(newest) or b"")
     return {"report": store.url(newest), "its copy": f"open {layout.shown(copy)} in a browser"}
+
+
+def _release(store: CorpusStore) -> str:
+    """The newest release, or what keeps it."""
+    if not released(store):
+        short = latest_short(store)
+        return f"short by {short.short_by} phrases; see Dag {RELEASE_DAG}{store.spec.name}" if short else "none yet"
+    version = latest_version(store)
+    manifest = read_manifest(store, version)
+    return store.url(ReleaseKeys.of(store.keys.root, version).root) + (
+        f", {manifest.phrases:,} phrases" if manifest else ""
+    )

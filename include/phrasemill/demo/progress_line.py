@@ -49,7 +49,7 @@ class ProgressLine:
         phrases = f"{sight.accepted}/{self.target} phrases"
         if sight.written:
             phrases += f" of {sight.written} written"
-        return f"{_clock(now - self.begun)}  {phrases}{self._pace(sight, now)}  {steps}"
+        return f"{clock(now - self.begun)}  {phrases}{self._pace(sight, now)}  {steps}"
 
     def _pace(self, sight: Sight, now: float) -> str:
         generating = any(
@@ -64,7 +64,7 @@ class ProgressLine:
         if not generating or rate <= 0:
             return ""
         left = (self.target - sight.accepted) / rate
-        return f", {rate:.1f}/s, {_clock(left)} left"
+        return f", {rate:.1f}/s, {clock(left)} left"
 
 
 def engine_answers(engine_url: str) -> int | None:
@@ -114,5 +114,6 @@ def _step(step: str, instances: list[dict[str, Any]]) -> str:
     return f"{name} {done}" + (f" ({failed} failed)" if failed else "")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds, such as 1:05."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
