@@ -16,7 +16,7 @@ DEMO := .venvs/airflow/bin/python -m phrasemill.demo
 option = $(if $($1),--$2 '$($1)')
 OPTIONS := $(call option,CORPUS,corpus) $(call option,PHRASES,phrases) $(call option,SHARDS,shards)
 
-.PHONY: help demo status down reset test test-s3 kill-test e2e bench bench-peers fmt lock environments parts ports up-s3 up-engine up-airflow
+.PHONY: help demo status down reset test test-s3 kill-test e2e bench bench-peers bench-release fmt lock environments parts ports up-s3 up-engine up-airflow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ bench: ## measure the mill against the fake engine, and write tests/benchmarks/r
 bench-peers: ## the same work through other tools against one fake engine, each in an environment of its own
 	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
 	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m tests.benchmarks.peers
+
+bench-release: ## measure a release of 10,000,000 phrases with planted duplicates (SIZES="1000000": another size)
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
+	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m tests.benchmarks.release $(SIZES)
 
 fmt: .venvs/dev/.package ## format the code
 	.venvs/dev/bin/ruff check --fix-only --quiet .
