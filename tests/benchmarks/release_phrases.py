@@ -212,6 +212,9 @@ def _changed(words: list[str], strangers: list[str], draw: np.random.Generator) 
 
 
 def likeness(one: str, other: str) -> float:
-    """Words in both of words in either, reckoned apart from the release's own code."""
-    mine, theirs = ({word.strip(".,!?()").lower() for word in text.split()} - {""} for text in (one, other))
+    """Words in both of words in either; a word is a run of letters, digits and apostrophes, as the release has it.
+
+    Reckoned apart from the release's own code.
+    """
+    mine, theirs = (set(re.findall(r"[\w'’]+", text.lower())) for text in (one, other))
     return len(mine & theirs) / len(mine | theirs)

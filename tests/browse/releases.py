@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from phrasemill.errors import StoreError, StoreUnavailable
 from phrasemill.prompts import PromptBook
-from phrasemill.release.deal import order_hash
 from phrasemill.release.manifest import ReleaseManifest, VerdictSummary
+from phrasemill.release.order_hash import order_hash
 from phrasemill.release.place import FileEntry
 from phrasemill.release.released_rows import released_rows
 from phrasemill.rows import build_rows

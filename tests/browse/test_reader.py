@@ -11,7 +11,7 @@ from phrasemill.browse.found import PHRASES_SHOWN
 from phrasemill.browse.phrase_rows import window_of
 from phrasemill.browse.reader import CANDIDATES_READ, words_in
 from phrasemill.gate.words import words_of
-from phrasemill.release.deal import order_hash
+from phrasemill.release.order_hash import order_hash
 from tests.browse.conftest import PHRASES
 from tests.browse.releases import COMMON, LEFT_OUT, SEED, browse_spec, phrases_of
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from phrasemill.errors import ObjectDamaged
-from phrasemill.release.deal import deal, dealt, order_hash
+from phrasemill.release.deal import deal, dealt
 from phrasemill.release.errors import WorkMissing
+from phrasemill.release.order_hash import order_hash
 from phrasemill.release.pack import files_of, pack
 from tests.release.committing import objects_of
 from tests.release.packing import Resolved, resolved, some

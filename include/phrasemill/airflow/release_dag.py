@@ -82,7 +82,7 @@ def release_dag(spec: CorpusSpec, *, at_once: int = 2) -> DAG:
         resolve >> [files, deal, _top_up(spec)]
         deal >> pack
 
-        ring = task(**mapped)(tasks.ring).partial(**name).expand(lexicon=_lexicons(spec))
+        ring = task(**mapped)(tasks.ring).partial(**name).expand(lexicon=sorted(spec.prompts.lexicons))
         link_file = task(**mapped)(tasks.link_file).partial(**name).expand(number=link_ranges)
         index, judge = task(tasks.index)(**name), task(tasks.judge)(**name)
         publish = task(outlets=[release_asset(spec)])(tasks.publish)(**name)
@@ -101,11 +101,6 @@ def _top_up(spec: CorpusSpec) -> TriggerDagRunOperator:
         conf={"shards": f"{{{{ {ASKED}['shards'] }}}}"},
         logical_date=None,
     )
-
-
-def _lexicons(spec: CorpusSpec) -> list[str]:
-    """As `link_steps.lexicons_of` has them; they are part of the fingerprint, so the plan cannot differ."""
-    return sorted({slot.partition(".")[0] for template in spec.prompts.templates for slot in template.slots})
 
 
 def _at_once() -> int:

@@ -14,8 +14,8 @@ import numpy as np
 from phrasemill.browse.found import Phrase
 from phrasemill.browse.tables import Tables
 from phrasemill.release.contents import PHRASES
-from phrasemill.release.deal import order_hash
 from phrasemill.release.manifest import ReleaseManifest
+from phrasemill.release.order_hash import order_hash
 
 DEVIATIONS = 8
 """How far from its expected place a row is looked for: beyond that lies one of 10**15."""

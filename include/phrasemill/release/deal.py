@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from phrasemill.release.encoded_rows import ENCODED, encoded, plain
 from phrasemill.release.kept import KEPT, KeptRows, file_count, kept_rows
+from phrasemill.release.order_hash import order_hash
 from phrasemill.release.place import ReleasePlace
 from phrasemill.release.row_groups import DICTIONARIES, ENCODINGS
 from phrasemill.rows import SCHEMA
@@ -29,17 +30,6 @@ HASHES = 2**64
 
 Ids = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
-
-
-def order_hash(ids: Ids, *, seed: int) -> Hashes:
-    """For each id the number at that place, from 0, of the sequence that SplitMix64 makes of the seed.
-
-    Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014).
-    """
-    state = np.uint64(seed) + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
 
 
 def deal(place: ReleasePlace, span: int) -> dict[str, Any]:

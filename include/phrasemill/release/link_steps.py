@@ -63,9 +63,8 @@ Ids = npt.NDArray[np.int64]
 
 
 def lexicons_of(place: ReleasePlace) -> list[str]:
-    """The lexicons that the corpus's templates use, sorted: `ring` is done for each."""
-    templates = place.store.spec.prompts.templates
-    return sorted({slot.partition(".")[0] for template in templates for slot in template.slots})
+    """The lexicons of the corpus, each used by a template, sorted: `ring` is done for each."""
+    return sorted(place.store.spec.prompts.lexicons)
 
 
 def ring(place: ReleasePlace, lexicon: str) -> dict[str, Any]:
