@@ -28,7 +28,7 @@ make_uv() {
 
 install_lock() { # NAME LOCK
     local install=(.venvs/uv/bin/uv pip install --quiet --python ".venvs/$1/bin/python" --no-deps
-        --only-binary ":all:" -r "requirements/$2.txt")
+        --only-binary ":all:" --no-binary jsonpath-rw -r "requirements/$2.txt") # mlcroissant's one without a wheel
     if [ "$2" != torch-cpu ]; then
         "${install[@]}" --require-hashes
     elif ! "${install[@]}"; then # the lock says why it stands alone
