@@ -105,7 +105,7 @@ class PromptBook:
         group, offset = np.divmod(ids, self._group)
         turn, place = np.divmod(group, len(self._pattern))
         number = self._pattern[place]
-        scenes = group * self._group // self._scene_phrases + 1
+        scenes = scene_numbers(ids, group=self._group, scene_phrases=self._scene_phrases)
         draws = []
         for index, page in enumerate(self._pages):
             positions = np.flatnonzero(number == index)
@@ -116,6 +116,17 @@ class PromptBook:
                 ordinals = np.where(again > 0, ordinals * self._group + offset[positions], ordinals)
                 draws.append((page, _Draw(positions, scenes[positions], page.digits(ordinals, again))))
         return draws
+
+
+def scene_numbers(ids: Ids, *, group: int, scene_phrases: int) -> Ids:
+    """Scenes of phrases: they hang on the id alone, whatever the attempt, and never fall as ids rise.
+
+    Args:
+        ids: of phrases.
+        group: consecutive phrases that share a prompt, `Sampling.group`.
+        scene_phrases: of the corpus file; a group is never cut.
+    """
+    return ids // group * group // scene_phrases + 1
 
 
 class _Page:

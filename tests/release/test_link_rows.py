@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from phrasemill.prompts import PromptBook
+from phrasemill.prompts import PromptBook, scene_numbers
 from phrasemill.release import link_rows as link_rows_module
 from phrasemill.release.link_rows import (
     MAX_LINKS,
@@ -17,7 +17,6 @@ from phrasemill.release.link_rows import (
     lexeme_head,
     link_rows,
     scene_links,
-    scene_numbers,
     weight,
 )
 from tests.specs import make_spec

@@ -61,11 +61,6 @@ def lexeme_head(lexicon: str) -> str:
     return f"{lexicon}: "
 
 
-def scene_numbers(ids: Ids, *, group: int, scene_phrases: int) -> Ids:
-    """Scenes of phrases, as PromptBook counts them: they hang on the id alone, and never fall as ids rise."""
-    return ids // group * group // scene_phrases + 1
-
-
 def scene_links(ids: Ids, scenes: Ids, *, weight: float) -> Links:
     """Each phrase to the next of its scene; the last of a scene has none.
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from phrasemill.prompts import scene_numbers
 from phrasemill.release.errors import WorkMissing
 from phrasemill.release.kept import KEPT, KeptRows
 from phrasemill.release.keys import links_file
@@ -25,7 +26,6 @@ from phrasemill.release.link_rows import (
     lexeme_head,
     link_rows,
     scene_links,
-    scene_numbers,
     weight,
 )
 from phrasemill.release.packed import PACKED

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from phrasemill.errors import ObjectDamaged, StoreUnavailable
 from phrasemill.release.errors import ReleaseExists, WorkMissing
 from phrasemill.release.keys import ReleaseKeys
 from phrasemill.release.plan import ReleasePlan
@@ -123,12 +122,7 @@ class ReleasePlace:
         key, entry = self.keys.file(path), entry_of(path, content, rows=rows)
         if not self._is_published(entry):
             self.store.bucket.put(key, content, content_type=content_type)
-        try:
-            sound = self.store.bucket.get(key) == content
-        except ObjectDamaged:
-            sound = False
-        if not sound:
-            raise StoreUnavailable(f"{self.store.url(key)}: what was read back differs from what was written; retry")
+        self.store.refuse_unlike(key, content)
         self.put_work(f"{FILES}{path}.json", entry.model_dump_json().encode())
         return entry
 

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from phrasemill.errors import CommitConflict, FingerprintMismatch, ObjectDamaged, StoreUnavailable
+from phrasemill.errors import CommitConflict, FingerprintMismatch, StoreUnavailable
 from phrasemill.facts import Facts
 from phrasemill.manifest import VERDICT_APART, Acceptance, Manifest
 from phrasemill.planning import Shard
@@ -69,7 +69,9 @@ def commit_shard(
     )
     standing = store.manifest_of_any(shard.number)
     if standing is None:
-        _put_verified(store, manifest.data_key, content)
+        store.bucket.put(manifest.data_key, content, content_type="application/vnd.apache.parquet")
+        # Data that reads otherwise stays: another worker's manifest may name it by now.
+        store.refuse_unlike(manifest.data_key, content)
         judged = json.dumps(verdict, indent=1, ensure_ascii=False).encode()
         store.bucket.put(manifest.verdict_key, judged, content_type="application/json")
         body = manifest.model_dump_json(indent=1).encode()
@@ -87,17 +89,6 @@ def _refuse_other(store: CorpusStore, shard: Shard, standing: Manifest) -> None:
         store.refuse_other(standing.fingerprint, what=store.url(store.keys.manifest(shard.number)))
     except FingerprintMismatch as error:
         raise CommitConflict(f"{store.spec.name} {shard.label} cannot be committed: {error}") from error
-
-
-def _put_verified(store: CorpusStore, key: str, content: bytes) -> None:
-    store.bucket.put(key, content, content_type="application/vnd.apache.parquet")
-    try:
-        sound = store.bucket.get(key) == content
-    except ObjectDamaged:
-        sound = False
-    if not sound:
-        # It stays: the key says what it should hold, and another worker's manifest may name it by now.
-        raise StoreUnavailable(f"{store.url(key)}: what was read back differs from what was written; retry")
 
 
 def _concede(store: CorpusStore, shard: Shard, ours: Manifest) -> Manifest:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from phrasemill.corpus_file import dump_corpus, parse_corpus
-from phrasemill.errors import FingerprintMismatch, RecordUnreadable, SpecError
+from phrasemill.errors import FingerprintMismatch, ObjectDamaged, RecordUnreadable, SpecError, StoreUnavailable
 from phrasemill.fingerprint import differing_fields, fingerprint
 from phrasemill.manifest import Manifest
 from phrasemill.spec import CorpusSpec
@@ -71,6 +71,19 @@ class CorpusStore:
     def manifests(self, shard_numbers: Iterable[int]) -> list[Manifest]:
         """The manifests of those shards that have one, in their order."""
         return [manifest for manifest in in_parallel(self.manifest, shard_numbers) if manifest]
+
+    def refuse_unlike(self, key: str, content: bytes) -> None:
+        """Read an object back that was put just now.
+
+        Raises:
+            StoreUnavailable: it does not read as it was written.
+        """
+        try:
+            sound = self.bucket.get(key) == content
+        except ObjectDamaged:
+            sound = False
+        if not sound:
+            raise StoreUnavailable(f"{self.url(key)}: what was read back differs from what was written; retry")
 
     def refuse_other(self, other: str, *, what: str) -> None:
         """Refuse work of another fingerprint.
