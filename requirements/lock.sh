@@ -17,9 +17,12 @@ compile() { # LOCK OPTION...
 
 compile uv "$@"
 compile airflow "$@"
-compile dev -c requirements/airflow.txt "$@"
+compile fleet -c requirements/airflow.txt "$@"
+compile build -c requirements/fleet.txt "$@"
+compile dev -c requirements/fleet.txt "$@"
 compile demo-s3 "$@"
 compile engines --python-platform x86_64-unknown-linux-gnu "$@"
+compile engines-image --universal -c requirements/engines.txt "$@"
 # torch is in torch-cpu.txt. The three beside it are vLLM's for pictures and sound: their builds in package
 # registries are CUDA ones, which break `import transformers` next to a CPU torch. triton is for GPUs.
 left_out=(--no-emit-package torch --no-emit-package torchvision --no-emit-package torchaudio
