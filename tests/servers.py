@@ -11,12 +11,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
 
 from phrasemill.store.bucket import client_config
+
+Popen = Callable[..., "subprocess.Popen[bytes]"]
 
 KEYS = {"aws_access_key_id": "test-access", "aws_secret_access_key": "test-secret", "region_name": "us-east-1"}
 
@@ -29,13 +32,17 @@ def free_port() -> int:
 
 
 class S3Server:
-    """ministack, persisting to a folder; `kill` and `start` again to see what it keeps."""
+    """ministack, persisting to a folder; `kill` and `start` again to see what it keeps.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    `popen` starts it, elsewhere than here where `host` is an address of another network namespace.
+    """
+
+    def __init__(self, folder: Path | None = None, *, host: str = "127.0.0.1", popen: Popen = subprocess.Popen) -> None:
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="phrasemill-s3-"))
+        self._host, self._popen = host, popen
         self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"http://{host}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -43,7 +50,7 @@ class S3Server:
         environment = os.environ | {
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.folder / "data"),
-            "BIND_HOST": "127.0.0.1",
+            "BIND_HOST": self._host,
             "GATEWAY_PORT": str(self.port),
             "TMPDIR": str(self.folder),
             "AUTH": "true",
@@ -51,7 +58,7 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
         }
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([program], env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._process = self._popen([program], env=environment, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):

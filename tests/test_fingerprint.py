@@ -63,6 +63,7 @@ NOT_DECIDING: dict[str, dict[str, Any]] = {
     "schedule.timezone": {"schedule": {"timezone": "UTC"}},
     "schedule.shards_per_night": {"schedule": {"shards_per_night": 4}},
     "schedule.catchup": {"schedule": {"catchup": True}},
+    "schedule.deadline_hours": {"schedule": {"deadline_hours": 9}},
     "gate": {"gate": {"max_reject_share": 0.5, "min_mean_chars": 50}},
     "storage": {"storage": {"bucket": "elsewhere", "prefix": "", "connection": "other"}},
     "engines": {"engines": {"list_size": 8, "in_flight": 16, "connection": "other"}},

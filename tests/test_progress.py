@@ -6,9 +6,14 @@ from itertools import accumulate
 import pytest
 from rich.console import Console
 
+from phrasemill.engines.engine import Breaker, Engine
+from phrasemill.engines.pool import EnginePool
+from phrasemill.facts import Facts
 from phrasemill.grind_progress import GrindProgress
-from phrasemill.progress import Mark, Progress, eta_of
+from phrasemill.planning import shard_of
+from phrasemill.progress import LISTS_KEPT, Mark, Progress, Speedometer, eta_of
 from phrasemill.ranges import Range
+from tests.specs import make_spec
 
 
 def marks(*counts: int, every_s: float = 5.0) -> list[Mark]:
@@ -29,6 +34,13 @@ def progress(eta: Range | None) -> Progress:
         tokens_per_s=60.0,
         eta=eta,
         in_flight={"http://e:1": "8/16"},
+        prompt_tokens=3000,
+        completion_tokens=1200,
+        lists=4,
+        list_seconds=(0.5, 1.0),
+        engines_known=1,
+        engines_up=1,
+        prompts_in_flight=8,
     )
 
 
@@ -70,6 +82,39 @@ class TestEta:
 
     def test_a_full_shard_takes_no_time(self) -> None:
         assert eta_of(0, marks(60)) == Range.exactly(0)
+
+
+class TestSpeedometer:
+    def look(self, speed: Speedometer, facts: Facts | None = None, *engines: Engine) -> Progress:
+        spec = make_spec()
+        pool = EnginePool(["http://e:1"], spec)
+        pool.engines = list(engines)
+        return speed.progress(spec, shard_of(spec, 3), facts or Facts(), pool)
+
+    def test_tells_each_lists_duration_once_in_order_and_their_number_for_good(self) -> None:
+        speed = Speedometer(resumed=0)
+        for seconds in (3.0, 1.0, 2.0):
+            speed.note_list(seconds)
+        first = self.look(speed)
+        speed.note_list(0.5)
+        second, third = self.look(speed), self.look(speed)
+        assert [look.list_seconds for look in (first, second, third)] == [(1.0, 2.0, 3.0), (0.5,), ()]
+        assert [look.lists for look in (first, second, third)] == [3, 4, 4]
+
+    def test_keeps_the_last_durations_only_when_nobody_looks(self) -> None:
+        speed = Speedometer(resumed=0)
+        for number in range(LISTS_KEPT + 10):
+            speed.note_list(number)
+        look = self.look(speed)
+        assert (look.lists, len(look.list_seconds), look.list_seconds[0]) == (LISTS_KEPT + 10, LISTS_KEPT, 10)
+
+    def test_tells_engines_prompts_in_flight_and_tokens_of_this_run(self) -> None:
+        busy = Engine("http://e:1", window=64, in_flight=40)
+        away = Engine("http://e:2", window=64, in_flight=2, breaker=Breaker.OPEN)
+        facts = Facts(accepted=5, prompt_tokens=70, completion_tokens=30)
+        look = self.look(Speedometer(resumed=20), facts, busy, away)
+        assert (look.engines_known, look.engines_up, look.prompts_in_flight) == (2, 1, 42)
+        assert (look.accepted, look.prompt_tokens, look.completion_tokens) == (25, 70, 30)
 
 
 class TestWords:

@@ -142,6 +142,11 @@ class TestPreflight:
         assert f"engine {NOBODY} does not answer and is left out until it does" in caplog.text
         assert b"Tiny harbour" in (place.store.bucket.get(place.store.keys.spec(place.store.fingerprint)) or b"")
 
+    def test_engines_behind_a_name_are_found_and_write_shards(self, place: Workplace) -> None:
+        by_name = replace(place, engine_urls=tuple(f"dns+{url}" for url in place.engine_urls))
+        assert preflight(by_name)["engines"] == "1 of 1 serve tiny-model"
+        assert generate(by_name, 0)["phrases"] == 60
+
     def test_engines_or_bucket_that_are_not_there_fail_in_seconds(self, place: Workplace) -> None:
         started = time.monotonic()
         with pytest.raises(EnginesDown):

@@ -1,4 +1,4 @@
-"""Airflow's public REST API (v2) from outside Airflow: logging in, and connections."""
+"""Airflow's public REST API (v2) from outside Airflow: logging in, connections and pools."""
 
 import json
 import os
@@ -52,6 +52,8 @@ class AirflowApi:
         self.url = url.rstrip("/")
         self._login = login
         try:
+            if httpx.URL(self.url).userinfo:
+                raise AirflowRefused(f"the address of Airflow has a login in it; give it by {USERNAME} and {PASSWORD}")
             self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=trust_env)
         except httpx.InvalidURL as error:
             raise AirflowRefused(f"{url!r} is no address of Airflow ({error}); give one such as https://HOST") from None
@@ -82,10 +84,22 @@ class AirflowApi:
             fields["extra"] = json.dumps(fields["extra"])
         body = {"connection_id": conn_id, "conn_type": conn_type} | fields
         path = _connection_path(conn_id)
-        if self._exists(path):
+        if self._exists(path) or not self._make("/connections", body):
             self._call("PATCH", path, json=body, params={"update_mask": ["conn_type", *fields]})
-        else:
-            self._call("POST", "/connections", json=body)
+
+    def pool_slots(self, name: str) -> int | None:
+        """The slots of a pool, -1 for no limit, or None if there is no such pool."""
+        path = f"/pools/{quote(name, safe='')}"
+        return int(self._call("GET", path)["slots"]) if self._exists(path) else None
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Make the pool, or give it these slots and leave it the rest."""
+        path = f"/pools/{quote(name, safe='')}"
+        made = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        if self._exists(path) or not self._make("/pools", made):
+            # The other fields are asked for although the mask leaves them as they are.
+            body = {"pool": name, "slots": slots, "include_deferred": False}
+            self._call("PATCH", path, json=body, params={"update_mask": ["slots"]})
 
     def _log_in(self) -> None:
         token = self._login.token
@@ -101,6 +115,13 @@ class AirflowApi:
         answer = self._ask("GET", path)
         if answer.is_error and answer.status_code != httpx.codes.NOT_FOUND:
             raise self._refusal("GET", path, answer)
+        return not answer.is_error
+
+    def _make(self, path: str, body: dict[str, Any]) -> bool:
+        """Make something; false if somebody else has made it since we looked."""
+        answer = self._ask("POST", path, json=body)
+        if answer.is_error and answer.status_code != httpx.codes.CONFLICT:
+            raise self._refusal("POST", path, answer)
         return not answer.is_error
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:  # noqa: ANN401
@@ -127,8 +148,10 @@ class AirflowApi:
 
     def _refusal(self, method: str, path: str, answer: httpx.Response) -> AirflowRefused:
         fix = ""
-        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
             fix = f"; {self.login_fix}"
+        elif answer.status_code == httpx.codes.FORBIDDEN:
+            fix = f"; this login has no right to do so: give it one, or {self.login_fix}"
         return AirflowRefused(f"Airflow: {method} {path}: {_words(answer)}{fix}")
 
 

@@ -134,6 +134,7 @@ def close_night(place: Workplace, *, label: str, night: int | None, shards: Sequ
         "data_docs": data_docs,
         "shards": len(shards),
         "phrases": summary.phrases,
+        "committed": summary.progress.committed.shards,
     }
 
 

@@ -38,7 +38,16 @@ class ShardHopeless(PhrasemillError):
 
 
 class GateFailed(PhrasemillError):
-    """A shard failed the gate and lies in quarantine; the message names expectation, value and limit."""
+    """A shard failed the gate and lies in quarantine; the message names expectation, value and limit.
+
+    Args:
+        message: see above.
+        gravest: the name of the gravest expectation that failed.
+    """
+
+    def __init__(self, message: str, *, gravest: str = "") -> None:
+        super().__init__(message)
+        self.gravest = gravest
 
 
 class QuarantineError(PhrasemillError):

@@ -10,7 +10,8 @@ GATE = ("great_expectations", "pandas", "rensa")
 PAGES = ("jinja2",)
 CORPUS_FIGURES = ("rensa", "sacrebleu")
 BROWSE = ("duckdb", "fastapi", "fsspec", "uvicorn")
-EXTRA_OF = dict.fromkeys((*BUCKETS, *GATE, *PAGES, *CORPUS_FIGURES, *BROWSE), "airflow")
+SIMULATION = ("simpy",)
+EXTRA_OF = dict.fromkeys((*BUCKETS, *GATE, *PAGES, *CORPUS_FIGURES, *BROWSE, *SIMULATION), "airflow")
 """By importable package, the extra of pyproject.toml that brings it."""
 
 

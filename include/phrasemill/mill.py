@@ -96,9 +96,11 @@ class Mill:
             self._done.append(block.facts)
         missing = [block for block in blocks_of(self._spec, self._shard) if block.number not in staged]
         self._speed = Speedometer(resumed=self._shard.rows - sum(block.rows for block in missing))
-        if missing:
-            await self._write(missing)
-        self._report()
+        try:
+            if missing:
+                await self._write(missing)
+        finally:
+            self._report()  # a shard given up within seconds has its rejects told too
         return Facts.total(self._done)
 
     async def _write(self, missing: list[Block]) -> None:
@@ -149,6 +151,7 @@ class Mill:
             else:
                 self._split_or_reject(asks, ENGINE_ERROR, fault)
         else:
+            self._speed.note_list(answers.seconds)
             for number in self._take_in(asks, answers):
                 self._saving += 1
                 group.create_task(self._save(self._open.pop(number)))

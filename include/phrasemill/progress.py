@@ -19,6 +19,8 @@ STRETCH_S = 5.0  # the window's stretches whose rates tell how steady it is; the
 USUAL_SPREAD = 0.3
 """Of the rate of one stretch: on one CPU engine counts over 10 s are off by half at most (`serving.tune_race`), which
 is what is in flight; a spread of a third has hardly ever more."""
+LISTS_KEPT = 4096
+"""Durations kept between two looks: sixteen engines answer some 190 lists a second, and a look is every 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class Progress:
     """Seconds until the shard is full at this rate; None before there is a rate."""
     in_flight: dict[str, str]
     """By engine URL: prompts in flight of the window, or that it is left out."""
+    prompt_tokens: int
+    """Of this run, as are completion tokens and lists."""
+    completion_tokens: int
+    lists: int
+    """Request lists that were answered."""
+    list_seconds: tuple[float, ...]
+    """From request to answer, of the lists answered since the look before: the last LISTS_KEPT, shortest first."""
+    engines_known: int
+    engines_up: int
+    """Those that are not left out."""
+    prompts_in_flight: int
 
     @property
     def eta_s(self) -> float | None:
@@ -73,9 +86,16 @@ class Speedometer:
 
     resumed: int
     _marks: deque[Mark] = field(default_factory=deque)
+    _lists: int = 0
+    _list_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=LISTS_KEPT))
 
     def __post_init__(self) -> None:
         self._marks.append(Mark(time.monotonic(), 0, 0))
+
+    def note_list(self, seconds: float) -> None:
+        """A request list was answered, so long after it was sent."""
+        self._lists += 1
+        self._list_seconds.append(seconds)
 
     def progress(self, spec: CorpusSpec, shard: Shard, facts: Facts, pool: EnginePool) -> Progress:
         """Look at a shard now."""
@@ -85,6 +105,8 @@ class Speedometer:
         first = self._marks[0]
         self._marks.append(now)
         span = max(now.at - first.at, 1e-6)
+        list_seconds = tuple(sorted(self._list_seconds))
+        self._list_seconds.clear()
         return Progress(
             corpus=spec.name,
             shard=shard.label,
@@ -100,6 +122,13 @@ class Speedometer:
                 engine.url: f"{engine.in_flight}/{engine.window}" if engine.healthy else "left out"
                 for engine in pool.engines
             },
+            prompt_tokens=facts.prompt_tokens,
+            completion_tokens=facts.completion_tokens,
+            lists=self._lists,
+            list_seconds=list_seconds,
+            engines_known=len(pool.engines),
+            engines_up=sum(engine.healthy for engine in pool.engines),
+            prompts_in_flight=sum(engine.in_flight for engine in pool.engines),
         )
 
 

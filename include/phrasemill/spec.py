@@ -36,6 +36,8 @@ class Schedule(StrictModel):
     timezone: str = "UTC"
     shards_per_night: int = Field(ge=1)
     catchup: bool = False
+    deadline_hours: float | None = Field(default=None, gt=0, le=720)
+    """Hours after a night was queued by which it should have ended; a notice is sent if it has not."""
 
     @field_validator("start_date", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ from phrasemill.mill import Mill
 from phrasemill.planning import Shard, shard_of
 from phrasemill.progress import Progress
 from phrasemill.rules import check_rules
+from phrasemill.sharing import part_of_task
 from phrasemill.spec import CorpusSpec
 from phrasemill.store.commit import commit_shard
 from phrasemill.store.corpus_store import CorpusStore
@@ -60,8 +61,9 @@ def preflight(place: Workplace) -> dict[str, Any]:
     for warning in bucket.warnings:
         log.warning("%s", warning)
     place.store.record_spec()
+    found = len(engines.serving) + len(engines.silent)
     return {
-        "engines": f"{len(engines.serving)} of {len(place.engine_urls)} serve {place.spec.model.served}",
+        "engines": f"{len(engines.serving)} of {found} serve {place.spec.model.served}",
         "bucket": str(bucket),
         "fingerprint": place.store.fingerprint,
     }
@@ -110,7 +112,13 @@ def generate(
     _clear_used(staging, shard, begin=begin)
 
     async def grind() -> Facts:
-        pool = EnginePool(place.engine_urls, place.spec, api_key=place.api_key, patience=place.patience)
+        pool = EnginePool(
+            place.engine_urls,
+            place.spec,
+            api_key=place.api_key,
+            patience=place.patience,
+            part=lambda found: part_of_task(found, shard_number),
+        )
         async with pool:
             mill = Mill(
                 place.spec,
@@ -208,7 +216,8 @@ def _judge(place: Workplace, shard: Shard, rows: pa.Table, facts: Facts) -> dict
     raise GateFailed(
         f"{place.spec.name} {shard.label} failed the gate: {verdict.reason()}. Rows, verdict and reason: "
         f"{place.store.url(key)}. Look with `phrasemill quarantine show {place.spec.name} {shard.number}`; "
-        "clear generate of this shard to write it anew, from other prompts"
+        "clear generate of this shard to write it anew, from other prompts",
+        gravest=verdict.failures[0].name,
     )
 
 

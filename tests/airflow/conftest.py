@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.mailbox import Mailbox, mail_server
 from tests.servers import KEYS, S3Server
 
 # Before anything imports airflow: its settings are read once, at the first import.
@@ -69,3 +70,11 @@ def connect_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
     }
     monkeypatch.setenv("AIRFLOW_CONN_PHRASEMILL_S3", json.dumps(connection))
     yield
+
+
+@pytest.fixture
+def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    """A mail server that Airflow's connection `smtp_default` leads to."""
+    with mail_server() as box:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(box.connection()))
+        yield box

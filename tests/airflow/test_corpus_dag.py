@@ -53,6 +53,30 @@ class TestShape:
         assert dag.task_dict["shard.generate"].pool == "engines"
         assert dag.task_dict["shard.validate"].pool == "default_pool"
 
+    def test_writing_goes_to_the_queue_near_the_engines_where_there_is_one(
+        self, corpora: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (corpora / "tiny.yaml").write_text(dump_corpus(make_spec()))
+        usual = load_dags().dags["corpus_tiny"].task_dict
+        assert usual["shard.generate"].queue == usual["shard.validate"].queue
+        monkeypatch.setenv("PHRASEMILL_GENERATION_QUEUE", "generation")
+        tasks = load_dags().dags["corpus_tiny"].task_dict
+        assert [name for name, task in tasks.items() if task.queue == "generation"] == ["shard.generate"]
+
+    def test_how_many_shards_are_gated_and_published_at_once_is_a_setting(
+        self, corpora: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (corpora / "tiny.yaml").write_text(dump_corpus(make_spec()))
+        tasks = load_dags().dags["corpus_tiny"].task_dict
+        assert [tasks[f"shard.{name}"].max_active_tis_per_dagrun for name in ("validate", "publish")] == [2, 4]
+        monkeypatch.setenv("PHRASEMILL_VALIDATE_TASKS", "6")
+        monkeypatch.setenv("PHRASEMILL_PUBLISH_TASKS", "12")
+        tasks = load_dags().dags["corpus_tiny"].task_dict
+        assert [tasks[f"shard.{name}"].max_active_tis_per_dagrun for name in ("validate", "publish")] == [6, 12]
+        monkeypatch.setenv("PHRASEMILL_VALIDATE_TASKS", "many")
+        broken = load_dags().dags["corpus_tiny"]
+        assert "PHRASEMILL_VALIDATE_TASKS is 'many'; write a number of tasks such as 2" in broken.doc_md
+
     def test_mapped_instances_are_named_after_their_shard(self, dag: Any) -> None:
         assert "label" in dag.task_dict["shard.publish"].map_index_template
 

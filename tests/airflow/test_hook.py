@@ -48,6 +48,17 @@ class TestWhatTheHookReads:
         with pytest.raises(EngineRefused, match="'some_engines' names no engine; fill in its field 'Engine URLs'"):
             EnginesHook("some_engines").get_conn()
 
+    @pytest.mark.parametrize("url", ["gpu-2:8000", "dns+https://engines:8000", "http://me:key@gpu-2:8000"])
+    def test_something_that_is_no_url_is_told_with_its_connection(self, connect: Connect, url: str) -> None:
+        from phrasemill.airflow.hook import EnginesHook
+
+        connect(urls=f"http://gpu-1:8000, {url}")
+        with pytest.raises(EngineRefused, match=r"^connection 'some_engines': .* is no URL of an engine") as refused:
+            EnginesHook("some_engines").get_conn()
+        assert "me:key" not in str(refused.value)
+        fine, words = EnginesHook("some_engines").test_connection()
+        assert (fine, words) == (False, str(refused.value))
+
 
 class TestTheTestButton:
     def test_it_counts_engines_that_answer(self, connect: Connect, engines: list[FakeEngineProcess]) -> None:
@@ -55,6 +66,21 @@ class TestTheTestButton:
 
         connect(urls=f"{engines[0].url}/v1, {engines[1].url}")
         assert EnginesHook("some_engines").test_connection() == (True, "2 engines answer")
+
+    def test_it_counts_the_engines_behind_a_name(self, connect: Connect, engine: FakeEngineProcess) -> None:
+        from phrasemill.airflow.hook import EnginesHook
+
+        connect(urls=f"dns+{engine.url}, {engine.url}/v1")
+        assert EnginesHook("some_engines").test_connection() == (True, "1 engine answers")
+
+    def test_it_says_which_name_cannot_be_looked_up(self, connect: Connect, engine: FakeEngineProcess) -> None:
+        from phrasemill.airflow.hook import EnginesHook
+
+        longer_than_a_name_may_be = "engines" * 10
+        connect(urls=f"dns+http://{longer_than_a_name_may_be}:8000, {engine.url}")
+        fine, words = EnginesHook("some_engines").test_connection()
+        assert not fine
+        assert f"the name {longer_than_a_name_may_be} cannot be looked up" in words
 
     def test_it_says_which_one_does_not(self, connect: Connect, engine: FakeEngineProcess) -> None:
         from phrasemill.airflow.hook import EnginesHook

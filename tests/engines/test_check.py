@@ -1,12 +1,15 @@
 """The engines' part of preflight: who serves, who is silent, who is the wrong one; in seconds."""
 
+import asyncio
 import time
 
 import pytest
+from aiohttp import web
 
 from phrasemill.engines.check import check_engines
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.errors import EngineRefused, EnginesDown
+from tests.engines.names import UNKNOWN, Names, engines_at
 from tests.engines.scripted import answer, scripted
 from tests.specs import make_spec
 
@@ -67,6 +70,46 @@ class TestRefused:
         async with scripted(v1__models=answer(body)) as url:
             with pytest.raises(EngineRefused, match="OpenAI-compatible engine"):
                 await check_engines([url], make_spec())
+
+
+class TestNames:
+    async def test_a_name_is_all_engines_behind_it(self) -> None:
+        with engines_at("127.0.0.1", "127.0.0.2") as engines:
+            source = f"dns+http://engines:{engines[0].url.rsplit(':', 1)[1]}/v1"
+            check = await check_engines([source], make_spec(), look_up=Names(["127.0.0.2", "127.0.0.1"]))
+            assert check.serving == [engine.url for engine in engines]
+
+    async def test_one_that_cannot_be_looked_up_is_left_out_when_others_serve(self, engine: FakeEngineProcess) -> None:
+        check = await check_engines(["dns+http://gone:8000", engine.url], make_spec(), look_up=Names(error=UNKNOWN))
+        assert check.serving == [engine.url]
+        assert "the name gone cannot be looked up" in check.silent["dns+http://gone:8000"]
+
+    async def test_with_nothing_else_it_is_an_outage_in_one_line(self) -> None:
+        with pytest.raises(EnginesDown) as down:
+            await check_engines(["dns+http://gone:8000"], make_spec(), look_up=Names(error=UNKNOWN))
+        assert str(down.value) == (
+            "no engine answers (dns+http://gone:8000: the name gone cannot be looked up (Name or service not known)); "
+            "start them, or correct the URLs"
+        )
+
+
+class TestMany:
+    async def test_a_hundred_that_are_silent_do_not_keep_one_waiting_that_serves(self) -> None:
+        asked = asyncio.Event()
+
+        async def answer_when_all_are_asked(request: web.Request) -> web.Response:
+            if request.path == "/last/v1/models":
+                asked.set()
+                return web.json_response({"data": [{"id": "tiny-model"}]})
+            await asked.wait()
+            return web.Response(status=503)
+
+        paths = {f"{number}__v1__models": answer_when_all_are_asked for number in (*range(120), "last")}
+        async with scripted(**paths) as url:
+            urls = [f"{url}/{number}" for number in (*range(120), "last")]
+            check = await check_engines(urls, make_spec(model={"chat": False}), answer_s=5)
+        assert check.serving == [f"{url}/last"]
+        assert all("HTTP 503" in why for why in check.silent.values())
 
 
 class TestDown:

@@ -17,7 +17,9 @@ from phrasemill.engines.pool import EnginePool, Patience
 from phrasemill.engines.watch import EngineWatch, Reading
 from phrasemill.mill import Mill
 from phrasemill.planning import shard_of
+from phrasemill.sharing import Part
 from phrasemill.spec import Engines
+from tests.engines.names import engines_at
 from tests.engines.scripted import scripted
 from tests.grinding import MemoryStaging, quick_spec
 
@@ -156,51 +158,100 @@ class TestHungEngines:
 
 
 class TestWindows:
-    async def test_a_crowded_engine_shrinks_the_window_down_to_one_list(self) -> None:
+    async def test_a_crowded_engine_shrinks_the_window_in_proportion_down_to_one_list(self) -> None:
         windows: list[int] = []
 
         def crowded() -> str:
             windows.append(one.engine.window)
-            return page(running=40, waiting=60)
+            return page(running=40, waiting=88)
 
         async with watched(crowded) as one:
             await one.until(lambda: windows[-1:] == [8])
             await one.until_looks(one.looks + 3)
-        assert list(dict.fromkeys(windows)) == [64, 51, 40, 32, 25, 20, 16, 12, 9, 8]  # a fifth less each time
+        assert list(dict.fromkeys(windows)) == [64, 33, 17, 9, 8]
 
-    async def test_an_engine_with_room_grows_it_by_a_list_up_to_the_limit(self) -> None:
+    async def test_a_window_that_is_not_obeyed_yet_is_not_shrunk_again(self) -> None:
+        async with watched(lambda: page(running=40, waiting=88)) as one:
+            one.engine.reserve(48)
+            await one.until(lambda: one.engine.window < 48)
+            await one.until_looks(one.looks + 5)
+            assert one.engine.window == 33
+            one.engine.in_flight = 32
+            await one.until(lambda: one.engine.window < 33)
+
+    async def test_an_engine_with_room_gives_a_full_window_a_share_more_at_each_look_up_to_the_limit(self) -> None:
         windows: list[int] = []
 
         def roomy() -> str:
             windows.append(one.engine.window)
-            return page(running=10)
+            one.engine.in_flight = one.engine.window
+            return page(running=20)
 
         async with watched(roomy) as one:
-            one.engine.window = 16
+            one.engine.window = one.engine.share = 16
             await one.until(lambda: windows[-1:] == [64])
             await one.until_looks(one.looks + 3)
-        assert list(dict.fromkeys(windows)) == [16, 24, 32, 40, 48, 56, 64]
+        assert list(dict.fromkeys(windows)) == [16, 32, 48, 64]
+
+    async def test_a_window_that_is_not_full_stays(self) -> None:
+        """Before its first list a task sees an empty engine, as do all others that start with it."""
+        async with watched(lambda: page(running=0)) as one:
+            one.engine.window = 16
+            await one.until_looks(8)
+            assert one.engine.window == 16
+
+    async def test_a_window_is_full_when_a_list_of_many_samples_finds_no_room(self) -> None:
+        """n=32 in lists of 8: each list is one prompt with 32 answers, and a window of 60 holds one of them."""
+        limits = Engines(list_size=8, in_flight=256)
+        async with aiohttp.ClientSession() as session:
+            engine = Engine("http://a", 60, share=60, in_flight=32)
+            watch = EngineWatch(session, [engine], limits, hung=lambda *_: None, samples=32)
+            watch._resize(engine, Reading(0.0, running=32))
+            assert engine.window == 120
 
     async def test_a_task_alone_at_its_target_keeps_its_window(self) -> None:
-        async with watched(lambda: page(running=64, waiting=10)) as one:
+        async with watched(lambda: page(running=64, waiting=6)) as one:  # 6 are of a list that was given up
+            one.engine.share = one.engine.in_flight = 64
             await one.until_looks(8)
             assert one.engine.window == 64
 
-    async def test_windows_that_began_unequal_converge(self) -> None:
+    @pytest.mark.parametrize("share", [256, 128, 85, 25], ids=["alone", "too few expected", "as expected", "too many"])
+    @pytest.mark.parametrize("begin", [(256, 256, 8), (256, 85, 85), (25, 25, 25), (85, 85, 85)])
+    async def test_tasks_fill_an_engine_and_leave_each_other_room_however_they_begin(
+        self, begin: tuple[int, int, int], share: int
+    ) -> None:
         """Three tasks that always fill their windows, looking in turn at an engine that holds all they sent."""
         limits = Engines(list_size=8, in_flight=256)
         async with aiohttp.ClientSession() as session:
-            engines = [Engine("http://a", window) for window in (256, 256, 8)]
+            engines = [Engine("http://a", window, share) for window in begin]
             watches = [EngineWatch(session, [one], limits, hung=lambda *_: None) for one in engines]
-            for _ in range(200):
+            for turn in range(200):
                 for one, watch in zip(engines, watches, strict=True):
+                    one.in_flight = one.window
                     watch._resize(one, Reading(0.0, running=sum(each.window for each in engines)))
+                if turn > 12:  # a minute
+                    assert 0.9 * 256 < sum(one.window for one in engines) < 1.4 * 256
             windows = sorted(one.window for one in engines)
-            assert windows[-1] < 2 * windows[0]
-            assert 0.6 * 256 < sum(windows) <= 1.3 * 256
+            assert windows[-1] < 1.5 * windows[0]
 
 
 class TestSharing:
+    async def test_shards_that_begin_together_do_not_flood_the_engines(self) -> None:
+        """Four tasks on two engines: each begins with its part of the target, so together they keep to it."""
+        spec = quick_spec(shard_phrases=240, target_phrases=960, engines={"list_size": 4, "in_flight": 64})
+
+        async def shard(number: int, urls: list[str]) -> None:
+            pool = EnginePool(urls, spec, patience=Patience(watch_s=60), part=lambda found: Part(list(found), 4))
+            async with pool:
+                assert [engine.window for engine in pool.engines] == [16, 16]
+                await Mill(spec, shard_of(spec, number), pool=pool, staging=MemoryStaging()).grind()
+
+        with engines_at("127.0.0.1", "127.0.0.2", max_num_seqs=32, tokens_per_second=4_000) as engines:
+            await asyncio.gather(*(shard(number, [engine.url for engine in engines]) for number in range(4)))
+            states = [await asyncio.to_thread(engine.state) for engine in engines]
+        # four whole windows are 256
+        assert all(16 < state["max_prompts_in_flight"] <= 64 for state in states)
+
     async def test_two_shards_on_one_engine_leave_each_other_room(self) -> None:
         """Neither knows of the other; together they keep the engine near its target, and finish side by side."""
         spec = quick_spec(shard_phrases=720, target_phrases=1440, engines={"list_size": 8, "in_flight": 64})

@@ -54,44 +54,43 @@ class AirflowServer:
 
     def __init__(self, folder: Path, *, database: str) -> None:
         self._database = database
-        ports = {name: free_port() for name in ("airflow", "s3", "engine")}
-        self.layout = Layout(root=ROOT, state=folder, models=folder, ports=ports)
+        self.layout = self._layout(folder)
         self.corpora = self.layout.corpora
         self.corpora.mkdir(parents=True)
         self._parts = {part.name: part for part in airflow_parts(self.layout)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> Self:
-        self.layout.logs.mkdir()
-        self.layout.airflow_home.mkdir()
-        passwords = self.layout.airflow_home / "simple_auth_manager_passwords.json.generated"
-        passwords.write_text(f'{{"{ADMIN}": "{PASSWORD}"}}\n', encoding="utf-8")
-        self.command("db", "migrate")
+        self.prepare()
         for name in PARTS:
             self.launch(name)
         for name in PARTS:
             self.await_healthy(name)
         return self
 
+    def prepare(self) -> None:
+        """Make the home and the database's tables."""
+        self.layout.logs.mkdir()
+        self.layout.airflow_home.mkdir(exist_ok=True)
+        passwords = self.layout.airflow_home / "simple_auth_manager_passwords.json.generated"
+        passwords.write_text(f'{{"{ADMIN}": "{PASSWORD}"}}\n', encoding="utf-8")
+        self.command("db", "migrate")
+
     def api(self) -> Api:
         return Api(self.layout.url("airflow"), PASSWORD)
 
     def command(self, *arguments: str) -> str:
         """Run an `airflow` command to its end; what it prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "airflow", *arguments]
+        process = self._popen(command, env=self._environment(), stdout=pipe, stderr=pipe, text=True)
+        said, complained = process.communicate(timeout=180)
+        assert process.returncode == 0, said + complained
+        return str(said)
 
     def launch(self, name: str) -> None:
         with self._log(name).open("ab") as log:
-            self._processes[name] = subprocess.Popen(
+            self._processes[name] = self._popen(
                 [sys.executable, *self._parts[name].command[1:]],
                 env=self._environment(),
                 stdout=log,
@@ -127,6 +126,13 @@ class AirflowServer:
                 process.kill()
         for child in self._processes.values():
             child.wait()
+
+    def _layout(self, folder: Path) -> Layout:
+        ports = {name: free_port() for name in ("airflow", "s3", "engine")}
+        return Layout(root=ROOT, state=folder, models=folder, ports=ports)
+
+    def _popen(self, command: list[str], **how: Any) -> "subprocess.Popen[Any]":
+        return subprocess.Popen(command, **how)
 
     def _log(self, name: str) -> Path:
         return self.layout.logs / f"{name}.log"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tests.servers import free_port
+from tests.servers import Popen, free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 ACCOUNT = "postgres"
@@ -22,19 +22,35 @@ SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_
 
 
 class Postgres:
-    """One server with an empty database; its files go when it stops."""
+    """One server with an empty database; its files go when it stops.
 
-    def __init__(self) -> None:
+    Args:
+        host: the address that it listens on.
+        clients: addresses that may come, as a network.
+        folder: where its files go; made if there is none.
+        popen: starts it, elsewhere than here where `host` is an address of another network namespace.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        clients: str = "127.0.0.1/32",
+        folder: Path | None = None,
+        popen: Popen = subprocess.Popen,
+    ) -> None:
         self._bin = _programs()
         self._account = ACCOUNT if os.getuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="phrasemill-postgres-"))
+        self._host, self._clients, self._popen = host, clients, popen
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="phrasemill-postgres-"))
+        self._folder.mkdir(exist_ok=True)
         self._password = secrets.token_hex(16)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/postgres"
+        return f"postgresql+psycopg2://airflow:{self._password}@{self._host}:{self._port}/postgres"
 
     def __enter__(self) -> Self:
         password = self._folder / "password"
@@ -46,10 +62,12 @@ class Postgres:
         with log:
             initdb = ["initdb", "--pgdata", str(store), "--username=airflow", "--auth=scram-sha-256", "--no-sync"]
             self._start([*initdb, f"--pwfile={password}"], log).wait()
-            where = ["-h", "127.0.0.1", "-p", str(self._port), "-k", ""]
+            with (store / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+                rules.write(f"host all all {self._clients} scram-sha-256\n")
+            where = ["-h", self._host, "-p", str(self._port), "-k", ""]
             options = [word for setting in SETTINGS for word in ("-c", setting)]
             self._process = self._start(["postgres", "-D", str(store), *where, *options], log)
-        ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", self._host, "-p", str(self._port)]
         deadline = time.monotonic() + 30
         while subprocess.run(ready, check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -71,7 +89,7 @@ class Postgres:
 
     def _start(self, command: list[str], log: object) -> "subprocess.Popen[bytes]":
         program = str(self._bin / command[0])
-        return subprocess.Popen(
+        return self._popen(
             [program, *command[1:]], stdout=log, stderr=log, user=self._account, group=self._account, cwd="/"
         )
 

@@ -1,4 +1,4 @@
-"""The part of Airflow's REST API that connections need, as Airflow 3.3 answers it: secrets masked, *** kept."""
+"""The part of Airflow's REST API for connections and pools, as Airflow 3.3 answers it: secrets masked, *** kept."""
 
 import json
 import threading
@@ -9,13 +9,19 @@ from urllib.parse import parse_qs, urlsplit
 
 USERNAME, PASSWORD, TOKEN = "night-worker", "correct horse", "token-of-the-day"
 MASK = "***"
+TAKEN = (409, {"detail": {"reason": "Unique constraint violation"}})
 
 
 class AirflowServer:
-    """`connections` holds what Airflow's database would; `on_write` is called after every write."""
+    """`connections` and `pools` hold what Airflow's database would; `on_write` is called after every write.
+
+    `forbidden` has the methods that the login has no right to on pools.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[str, dict[str, Any]] = {}
+        self.pools: dict[str, dict[str, Any]] = {}
+        self.forbidden: set[str] = set()
         self.on_write: Callable[[], None] = lambda: None
         self.logins = 0
         server = self
@@ -47,18 +53,40 @@ class AirflowServer:
             return (201, {"access_token": TOKEN}) if right else (401, {"detail": "Invalid credentials"})
         if not authorised:
             return 401, {"detail": "Invalid JWT token"}
+        if path.startswith("/api/v2/pools"):
+            return self._pool(method, target, body)
         conn_id = path.removeprefix("/api/v2/connections").strip("/") or body["connection_id"]
         held = self.connections.get(conn_id)
-        if method == "POST":
+        if (method == "POST") == (held is not None):
+            return TAKEN if held else (404, {"detail": f"The Connection with connection_id: `{conn_id}` was not found"})
+        if held is None:
             self.connections[conn_id] = {"conn_type": "", "password": None, "extra": "{}"} | body
-        elif held is None:
-            return 404, {"detail": f"The Connection with connection_id: `{conn_id}` was not found"}
         elif method == "PATCH":
             mask = parse_qs(urlsplit(target).query)["update_mask"]
             self._patch(held, {name: value for name, value in body.items() if name in mask})
         else:
             extra = {name: MASK if "token" in name else value for name, value in json.loads(held["extra"]).items()}
             return 200, held | {"password": held["password"] and MASK, "extra": json.dumps(extra)}
+        self.on_write()
+        return 200, {}
+
+    def _pool(self, method: str, target: str, body: dict[str, Any]) -> tuple[int, Any]:
+        name = urlsplit(target).path.removeprefix("/api/v2/pools").strip("/") or body["name"]
+        if method in self.forbidden:
+            return 403, {"detail": "Forbidden"}
+        if method == "POST":
+            if name in self.pools:
+                return TAKEN
+            self.pools[name] = body
+        elif name not in self.pools:
+            return 404, {"detail": f"The Pool with name: `{name}` was not found"}
+        elif method == "PATCH":
+            mask = parse_qs(urlsplit(target).query)["update_mask"]
+            if not {"pool", "slots", "include_deferred"} <= body.keys():
+                return 422, {"detail": "Field required"}
+            self.pools[name] |= {field: body[field] for field in mask}
+        else:
+            return 200, self.pools[name]
         self.on_write()
         return 200, {}
 

@@ -264,6 +264,8 @@ class TestAirflowConnection:
             ) as serving,
         ):
             serving.await_line("connection engines has 1 URLs now")
+            serving.await_line("pool engines has 2 slots for 1 engines")
+            assert airflow.pools["engines"]["slots"] == 2
             held = airflow.connections["engines"]
             assert (held["conn_type"], held["password"]) == ("vllm", KEY)
             assert airflow.extra("engines") == {"urls": f"http://gpu-1:{desk.port}", "model": "qwen"}

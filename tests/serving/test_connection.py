@@ -40,6 +40,7 @@ class TestUrls:
             (HERE, HERE),
             (["http://gpu-1:8005"], HERE),
             (["gpu-1:8000"], HERE),
+            (["http://[gpu-1:8000"], [*HERE, "http://[gpu-1:8000"]),
             (["http://gpu-2:8000"], [*HERE, "http://gpu-2:8000"]),
             (
                 ["http://gpu-0:8000", "http://gpu-1:9", "http://gpu-11:9"],
@@ -69,6 +70,15 @@ class TestWriting:
             "token": "hidden",
             "note": "rack 7",
         }
+
+    def test_fills_in_one_that_another_machine_made_since_we_looked(
+        self, airflow: AirflowServer, connection: EnginesConnection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        holding(airflow, "http://gpu-2:8000")
+        monkeypatch.setattr(connection.api, "_exists", lambda _path: False)
+        connection.api.set_connection("engines", "vllm", extra={"urls": "http://gpu-1:8000"})
+        assert airflow.extra("engines")["urls"] == "http://gpu-1:8000"
+        assert airflow.connections["engines"]["description"] == "ours"
 
     def test_sets_a_new_api_key(self, airflow: AirflowServer, connection: EnginesConnection) -> None:
         holding(airflow, "")
@@ -109,6 +119,12 @@ class TestBeforeEnginesStart:
         with pytest.raises(ConnectionUnfit, match="is for model 'mistral' at http://gpu-2:8000, not for 'qwen'"):
             connection.check(HERE)
 
+    def test_a_login_in_anothers_url_is_not_shown(self, airflow: AirflowServer, connection: EnginesConnection) -> None:
+        holding(airflow, "", extra=json.dumps({"urls": "http://me:s3cret@gpu-2:8000", "model": "mistral"}))
+        with pytest.raises(ConnectionUnfit, match=r"at http://\*\*\*@gpu-2:8000, not for") as refused:
+            connection.check(HERE)
+        assert "s3cret" not in str(refused.value)
+
     def test_another_type_is_refused(self, airflow: AirflowServer, connection: EnginesConnection) -> None:
         holding(airflow, "", conn_type="postgres")
         with pytest.raises(ConnectionUnfit, match="is of type 'postgres', not 'vllm'"):
@@ -147,6 +163,13 @@ class TestLogin:
         monkeypatch.setenv(USERNAME, "a")
         monkeypatch.setenv(PASSWORD, "b")
         assert Login.from_environment() == Login(username="a", password="b")
+
+    def test_in_airflows_address_is_refused_without_showing_it(self) -> None:
+        with pytest.raises(
+            AirflowRefused, match="has a login in it; give it by PHRASEMILL_AIRFLOW_USERNAME"
+        ) as refused:
+            AirflowApi("http://me:s3cret@127.0.0.1:9", LOGIN)
+        assert "s3cret" not in str(refused.value)
 
     def test_airflow_that_is_not_there_is_told(self) -> None:
         url = f"http://127.0.0.1:{free_port()}"

@@ -1,13 +1,13 @@
 """EnginesHook: the connection type `vllm`, a list of engines behind one connection."""
 
 import asyncio
-import re
 from typing import Any
 
-import aiohttp
 from airflow.sdk import BaseHook
 
-from phrasemill.engines.http import EngineFault, get_text
+from phrasemill.engines.finding import find_engines, read_urls, split_urls
+from phrasemill.engines.http import EngineFault, get_text, open_session
+from phrasemill.engines.sockets import allow_sockets
 from phrasemill.errors import EngineRefused, PhrasemillError
 
 
@@ -28,19 +28,19 @@ class EnginesHook(BaseHook):
         self.conn_id = conn_id
         self._connection = self.get_connection(conn_id)
         extra = self._connection.extra_dejson
-        self.urls = tuple(url for url in re.split(r"[,\s]+", str(extra.get("urls") or "")) if url)
+        self.urls = split_urls(str(extra.get("urls") or ""))
         self.model: str | None = extra.get("model") or None
         self.api_key: str | None = self._connection.password or None
 
     def get_conn(self) -> tuple[str, ...]:
-        """The engines' base URLs.
+        """The engines' base URLs, as the connection has them: names are not looked up yet.
 
         Raises:
-            EngineRefused: the connection names none.
+            EngineRefused: the connection names none, or something that is no URL of an engine.
         """
         if not self.urls:
             raise EngineRefused(f"connection {self.conn_id!r} names no engine; fill in its field 'Engine URLs'")
-        return self.urls
+        return read_urls(" ".join(self.urls), where=f"connection {self.conn_id!r}")
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask every engine for its models; what the UI's test button calls."""
@@ -50,12 +50,13 @@ class EnginesHook(BaseHook):
             return False, str(error)
 
     async def _answers(self) -> str:
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            urls = [url.rstrip("/").removesuffix("/v1") for url in self.get_conn()]
+        found = await find_engines(self.get_conn())
+        allow_sockets(len(found.urls))
+        async with open_session(self.api_key) as session:
             pages: list[Any] = await asyncio.gather(
-                *(get_text(session, f"{url}/v1/models") for url in urls), return_exceptions=True
+                *(get_text(session, f"{url}/v1/models") for url in found.urls), return_exceptions=True
             )
-        if silent := [str(page) for page in pages if isinstance(page, Exception)]:
+        silent = [*found.lost.values(), *(str(page) for page in pages if isinstance(page, Exception))]
+        if silent:
             raise EngineFault("; ".join(silent))
-        return f"{len(urls)} engines answer"
+        return "1 engine answers" if len(found.urls) == 1 else f"{len(found.urls)} engines answer"

@@ -22,7 +22,10 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "urls": {
                         "label": "Engine URLs",
-                        "description": "Base URLs of the engines, separated by commas.",
+                        "description": (
+                            "Base URLs of the engines, separated by commas. dns+http://NAME:PORT stands for every "
+                            "address of a name."
+                        ),
                         "schema": {"type": ["string", "null"]},
                     },
                     "model": {

@@ -1,6 +1,5 @@
 """The Dag that makes a corpus's releases: find repeats, pack what is left, link it, judge it, publish it."""
 
-import os
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -8,15 +7,15 @@ from airflow.sdk import DAG, Param, TaskGroup, TriggerRule, get_parsing_context,
 
 from phrasemill.airflow import release_tasks as tasks
 from phrasemill.airflow.assets import corpus_asset, release_asset
+from phrasemill.airflow.at_once import RELEASE, RELEASE_USUAL, at_once
 from phrasemill.airflow.default_args import DEFAULT_ARGS
+from phrasemill.airflow.notices import release_callbacks
+from phrasemill.airflow.run_record import keep_reason
 from phrasemill.corpus_file import corpus_files, load_corpus
 from phrasemill.errors import SpecError
 from phrasemill.spec import CORPUS_DAG, RELEASE_DAG, CorpusSpec
 from phrasemill.store.keys import Keys
 
-AT_ONCE = "PHRASEMILL_RELEASE_TASKS"
-"""Environment variable: how many instances of a mapped task run at once, 2 without it. The memory of a run is
-shared out for two on one machine; workers on machines of their own bear more."""
 LABEL = "{{ label }}"
 ASKED = "ti.xcom_pull(task_ids='resolve', key='" + tasks.TOP_UP + "')"
 MEMORY_GB = 4
@@ -26,24 +25,24 @@ def release_dags() -> dict[str, DAG]:
     """A release Dag for every sound corpus file, by Dag id; a broken one has its corpus Dag to say so.
 
     Raises:
-        SpecError: the environment variable AT_ONCE is no number.
+        SpecError: the environment variable PHRASEMILL_RELEASE_TASKS is no number.
     """
     wanted = get_parsing_context().dag_id
-    at_once = _at_once()
+    tasks_at_once = at_once(RELEASE, RELEASE_USUAL)
     dags: dict[str, DAG] = {}
     for path in corpus_files():
         if wanted and wanted != f"{RELEASE_DAG}{path.stem}":
             continue
         try:
-            dag = release_dag(load_corpus(path), at_once=at_once)
+            dag = release_dag(load_corpus(path), tasks_at_once=tasks_at_once)
         except SpecError:
             continue
         dags[dag.dag_id] = dag
     return dags
 
 
-def release_dag(spec: CorpusSpec, *, at_once: int = 2) -> DAG:
-    """The Dag that releases one corpus; `at_once` bounds the instances of each mapped task."""
+def release_dag(spec: CorpusSpec, *, tasks_at_once: int = RELEASE_USUAL) -> DAG:
+    """The Dag that releases one corpus; `tasks_at_once` bounds the instances of each mapped task."""
     with DAG(
         dag_id=f"{RELEASE_DAG}{spec.name}",
         dag_display_name=f"{spec.title}: release",
@@ -54,10 +53,11 @@ def release_dag(spec: CorpusSpec, *, at_once: int = 2) -> DAG:
         max_active_runs=1,
         tags=["phrasemill", "release", spec.language],
         params=_params(),
-        default_args=DEFAULT_ARGS,
+        default_args=DEFAULT_ARGS | {"on_failure_callback": keep_reason},
+        **release_callbacks(spec),
     ) as dag:
         name = {"corpus": spec.name}
-        mapped: dict[str, Any] = {"map_index_template": LABEL, "max_active_tis_per_dagrun": at_once}
+        mapped: dict[str, Any] = {"map_index_template": LABEL, "max_active_tis_per_dagrun": tasks_at_once}
         # Where a step has nothing to do in this release, its task is skipped, and those after it go on.
         goes_on: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
 
@@ -101,13 +101,6 @@ def _top_up(spec: CorpusSpec) -> TriggerDagRunOperator:
         conf={"shards": f"{{{{ {ASKED}['shards'] }}}}"},
         logical_date=None,
     )
-
-
-def _at_once() -> int:
-    told = os.environ.get(AT_ONCE, "2")
-    if not told.isdecimal() or not int(told):
-        raise SpecError(f"{AT_ONCE} is {told!r}; write a number of tasks such as 2")
-    return int(told)
 
 
 def _params() -> dict[str, Param]:
@@ -165,6 +158,6 @@ A release that the gate fails is quarantined: task `judge` is red, and its log n
 whole runs is safe: every step finds what it has done before, a killed release goes on where it was, and the same bytes
 come out. What is published is never written to again: tasks that are cleared after that are skipped.
 
-`{AT_ONCE}` (in the environment of Airflow's Dag processor) says how many instances of a mapped task run at once; it is
-2, for a machine with the memory named in the form.
+`{RELEASE}` (in the environment of Airflow's Dag processor) says how many instances of a mapped task run at once; it is
+{RELEASE_USUAL}, for a machine with the memory named in the form.
 """

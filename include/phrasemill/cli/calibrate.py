@@ -11,6 +11,7 @@ from rich.text import Text
 from phrasemill.cli.corpora import Corpus
 from phrasemill.corpus_file import find_corpus, load_corpus
 from phrasemill.engines.check import check_engines
+from phrasemill.engines.finding import read_urls
 from phrasemill.errors import PhrasemillError, StoreError
 from phrasemill.extras import BUCKETS, ExtraMissing, require
 from phrasemill.forecast.calibrating import SECONDS
@@ -24,7 +25,6 @@ from phrasemill.range_words import range_in_words, time_in_words
 from phrasemill.ranges import Range
 from phrasemill.rules import check_rules
 from phrasemill.serving.api_key import read_api_key
-from phrasemill.serving.options import parse_urls
 from phrasemill.serving.tune_race import CLIENT_BOUND
 from phrasemill.spec import CorpusSpec
 from phrasemill.terminal import err, out
@@ -57,7 +57,9 @@ def calibrate(
         raise RecordUnwritable(f"{to}: is a folder; give --to a file in it")
     if to and not to.parent.is_dir():
         raise RecordUnwritable(f"{to}: there is no folder {to.parent}; make it, or give --to another file")
-    measured = asyncio.run(_measure(spec, parse_urls(engines), seconds=seconds, api_key=read_api_key(None)))
+    measured = asyncio.run(
+        _measure(spec, read_urls(engines, where="--engines"), seconds=seconds, api_key=read_api_key(None))
+    )
     out.print(_table(measured))
     for line in _meaning(spec, measured):
         out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -11,11 +11,11 @@ import typer
 
 from phrasemill.cli.bucket import open_store
 from phrasemill.cli.corpora import Corpus
+from phrasemill.engines.finding import read_urls
 from phrasemill.errors import PhrasemillError, PlanError
 from phrasemill.extras import BUCKETS, GATE, PAGES, require
 from phrasemill.planning import format_shards, nights_needed, parse_shards, shards_of_night
 from phrasemill.serving.api_key import read_api_key
-from phrasemill.serving.options import parse_urls
 from phrasemill.terminal import out
 
 if TYPE_CHECKING:
@@ -139,5 +139,5 @@ def _workplace(corpus: str, *, engines: str = "") -> "Workplace":
     from phrasemill.steps import Workplace  # noqa: PLC0415
 
     store = open_store(corpus)
-    urls, api_key = parse_urls(engines), read_api_key(None)
+    urls, api_key = read_urls(engines, where="--engines"), read_api_key(None)
     return Workplace(spec=store.spec, store=store, engine_urls=urls, api_key=api_key)

@@ -1,4 +1,4 @@
-"""The few calls of Airflow's public REST API (v2) that the demo makes besides those on connections."""
+"""The few calls of Airflow's public REST API (v2) that the demo makes besides those on connections and pools."""
 
 from typing import Any
 from urllib.parse import quote
@@ -17,14 +17,6 @@ class DemoAirflow(AirflowApi):
 
     def __init__(self, url: str, password: str) -> None:
         super().__init__(url, Login(username=ADMIN, password=password), trust_env=False)
-
-    def set_pool(self, name: str, slots: int, description: str) -> None:
-        """Make the pool, or give it these slots."""
-        body = {"slots": slots, "description": description, "include_deferred": False}
-        if self._exists(f"/pools/{name}"):
-            self._call("PATCH", f"/pools/{name}", json={"pool": name} | body)
-        else:
-            self._call("POST", "/pools", json={"name": name} | body)
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """The Dag as it was parsed last, or None while Airflow does not know it."""

@@ -6,16 +6,15 @@ from phrasemill.demo.airflow_api import DemoAirflow
 from phrasemill.demo.errors import DemoError
 from phrasemill.demo.keys import Keys
 from phrasemill.demo.layout import MODEL, REGION, Layout
+from phrasemill.sharing import POOL_DESCRIPTION, slots_for
 from phrasemill.spec import ENGINES_POOL, CorpusSpec
 
-POOL_SLOTS = 2
-"""Shards that share the demo's one engine: while one waits for its last phrases, the other keeps it busy."""
 PARSE_PATIENCE_S = 120.0
 
 
 def furnish(api: DemoAirflow, layout: Layout, keys: Keys, spec: CorpusSpec) -> None:
     """Make pool and connections, or bring them up to date."""
-    api.set_pool(ENGINES_POOL, POOL_SLOTS, "Shards that the engines write at the same time")
+    api.set_pool(ENGINES_POOL, slots_for(engines=1), POOL_DESCRIPTION)
     api.set_connection(
         spec.engines.connection,
         "vllm",

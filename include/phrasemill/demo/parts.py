@@ -111,7 +111,6 @@ def airflow_variables(layout: Layout) -> dict[str, str]:
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     corpora = os.pathsep.join([str(layout.shipped_corpora), str(layout.corpora)])
     return {

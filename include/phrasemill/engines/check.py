@@ -8,7 +8,9 @@ import aiohttp
 import orjson
 
 from phrasemill.engines.chat_template import BARE, ChatTemplate, learn_template
-from phrasemill.engines.http import EngineFault, get_text
+from phrasemill.engines.finding import NONE_GIVEN, LookUp, find_engines, look_up
+from phrasemill.engines.http import EngineFault, get_text, open_session
+from phrasemill.engines.sockets import allow_sockets
 from phrasemill.errors import EngineRefused, EnginesDown
 from phrasemill.spec import CorpusSpec
 
@@ -17,7 +19,10 @@ ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class EngineCheck:
-    """What preflight found: URLs that serve the model, URLs that do not answer and why, and the template."""
+    """What preflight found: engines that serve the model, those that do not answer and why, and the template.
+
+    A name that cannot be looked up is among those that do not answer.
+    """
 
     serving: list[str]
     silent: dict[str, str]
@@ -25,22 +30,27 @@ class EngineCheck:
 
 
 async def check_engines(
-    urls: Sequence[str], spec: CorpusSpec, *, api_key: str | None = None, answer_s: float = ANSWER_S
+    urls: Sequence[str],
+    spec: CorpusSpec,
+    *,
+    api_key: str | None = None,
+    answer_s: float = ANSWER_S,
+    look_up: LookUp = look_up,
 ) -> EngineCheck:
     """Ask every engine what it serves, and one for its template; each answer may take `answer_s` seconds.
 
     Raises:
-        EngineRefused: no URL is given, a key is wrong, or an engine serves another model.
+        EngineRefused: no URL is given or one that is none, a key is wrong, or an engine serves another model.
         EnginesDown: not one engine answers.
     """
     if not urls:
-        raise EngineRefused("no engine URL is given; name one in the engines' connection or with --engines")
-    urls = [url.rstrip("/").removesuffix("/v1") for url in urls]
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-    async with aiohttp.ClientSession(headers=headers) as session:
-        found = await asyncio.gather(*(_served(session, url, spec, answer_s) for url in urls))
-        silent = {url: why for url, why in zip(urls, found, strict=True) if why}
-        serving = [url for url in urls if url not in silent]
+        raise EngineRefused(NONE_GIVEN)
+    engines = await find_engines(urls, look_up=look_up)
+    allow_sockets(len(engines.urls))
+    async with open_session(api_key) as session:
+        found = await asyncio.gather(*(_served(session, url, spec, answer_s) for url in engines.urls))
+        silent = engines.lost | {url: why for url, why in zip(engines.urls, found, strict=True) if why}
+        serving = [url for url in engines.urls if url not in silent]
         if not serving:
             raise EnginesDown(f"no engine answers ({'; '.join(silent.values())}); start them, or correct the URLs")
         template = BARE

@@ -23,12 +23,14 @@ ACCEPTED_FINISHES = frozenset({"stop", "length"})
 class Answers:
     """The answers to one request list.
 
-    `texts` is prompt-major, n for each prompt; None where the engine gave no usable answer.
+    `texts` is prompt-major, n for each prompt; None where the engine gave no usable answer. `seconds` went by from
+    the request to its answer.
     """
 
     texts: list[str | None]
     prompt_tokens: int
     completion_tokens: int
+    seconds: float
 
 
 class Breaker(Enum):
@@ -42,15 +44,22 @@ class Breaker(Enum):
 
 @dataclass(slots=True, eq=False)
 class Engine:
-    """The client's view of one vLLM server; `window` is how many prompts it may have in flight from here."""
+    """The client's view of one vLLM server.
+
+    `window` is how many prompts it may have in flight from here, `share` this task's part of what it holds when all
+    tasks are there: the window begins with it, and grows by it at most at one look (`phrasemill.engines.watch`).
+    """
 
     url: str
     window: int
+    share: int = 0
     in_flight: int = 0
     lists: int = 0
     phrases: int = 0
     faults: int = 0
     breaker: Breaker = Breaker.CLOSED
+    leaving: bool = False
+    """Whether it is gone from the engines that this task asks: it gets no new list."""
     _open_since: float = 0.0
     _faults_in_a_row: int = 0
     _paused_until: float = 0.0
@@ -69,7 +78,7 @@ class Engine:
 
     def has_room(self, size: int) -> bool:
         """Whether it may be asked for `size` prompts more now."""
-        if self.pause_left_s:
+        if self.leaving or self.pause_left_s:
             return False
         if self.healthy:
             # Something must be in flight always, also in a window that is smaller than one list.
@@ -89,6 +98,7 @@ class Engine:
             EngineFault, BadPrompt, EngineRefused: as `post_json` does.
         """
         url = f"{self.url}/v1/completions"
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s) as deadline:
                 self._deadlines.add(deadline)
@@ -98,7 +108,8 @@ class Engine:
                     self._deadlines.discard(deadline)
         except TimeoutError as error:
             raise EngineFault(f"{url}: the list was given up unanswered") from error
-        answers = _answers(url, answer, len(body["prompt"]) * body.get("n", 1))
+        seconds = time.monotonic() - sent_at
+        answers = _answers(url, answer, len(body["prompt"]) * body.get("n", 1), seconds=seconds)
         self.lists += 1
         self.phrases += len(answers.texts)
         return answers
@@ -156,7 +167,7 @@ class Engine:
         return pause * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _answers(url: str, answer: dict[str, Any], count: int) -> Answers:
+def _answers(url: str, answer: dict[str, Any], count: int, *, seconds: float) -> Answers:
     texts: list[str | None] = [None] * count
     try:
         for choice in answer["choices"]:
@@ -166,7 +177,8 @@ def _answers(url: str, answer: dict[str, Any], count: int) -> Answers:
             if choice["finish_reason"] in ACCEPTED_FINISHES:
                 texts[index] = text
         usage = answer.get("usage") or {}
-        answers = Answers(texts, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
+        asked, written = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        answers = Answers(texts, asked, written, seconds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineFault(f"{url}: the answer is malformed ({type(error).__name__}: {error})") from error
     if all(text is None for text in texts):

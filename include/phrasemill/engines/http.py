@@ -30,6 +30,16 @@ class BadPrompt(PhrasemillError):
     """The engine refuses this request for what is in it (400, 413, 422): one of its prompts is bad."""
 
 
+def open_session(api_key: str | None) -> aiohttp.ClientSession:
+    """A session for requests to engines.
+
+    Without aiohttp's limit of 100 connections: a hundred engines that do not answer would keep those waiting that do,
+    and their time would run out.
+    """
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
+
+
 async def post_json(
     session: aiohttp.ClientSession, url: str, body: dict[str, Any], *, timeout_s: float | None = 60
 ) -> dict[str, Any]:

@@ -1,22 +1,26 @@
-"""EnginePool: all engines of a corpus behind one door. Balances by least in flight, and waits out outages."""
+"""EnginePool: all engines of a corpus behind one door. Balances by least in flight, and waits out outages.
+
+Engines that are given by a name come and go while the pool is open: the name is looked up again and again.
+"""
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
-
 from phrasemill.engines.chat_template import BARE, ChatTemplate, learn_template
 from phrasemill.engines.engine import Answers, Breaker, Engine
-from phrasemill.engines.http import BadPrompt, EngineFault, get_text
+from phrasemill.engines.finding import NONE_GIVEN, EngineFinder, LookUp, look_up
+from phrasemill.engines.http import BadPrompt, EngineFault, get_text, open_session
+from phrasemill.engines.sockets import allow_sockets
 from phrasemill.engines.watch import EngineWatch
 from phrasemill.errors import EngineRefused, EnginesDown
 from phrasemill.listing import list_tokens
+from phrasemill.sharing import Part, all_alone
 from phrasemill.spec import CorpusSpec
 
 log = logging.getLogger(__name__)
@@ -34,19 +38,23 @@ class Patience:
     """How long an engine with work in flight may bring forth no token before it counts as hung."""
     watch_s: float = 5
     """Between two looks at /metrics."""
+    names_s: float = 30
+    """Between two look-ups of engines that are given by name; Kubernetes lets others keep an answer for 5 to 30 s."""
 
 
 class EnginePool:
     """An open client for the engines of one corpus; use it as an async context manager.
 
     Args:
-        urls: base URLs of the engines, with or without /v1.
+        urls: of the engines, as `phrasemill.engines.finding` reads them.
         spec: names model, sampling and window.
         api_key: sent as a bearer token.
         patience: waiting times.
+        part: chooses among all engines found those that are asked, and says how many tasks share them.
+        look_up: finds the addresses of names.
 
     Raises:
-        EngineRefused: no URL is given.
+        EngineRefused: no URL is given, or something that is none.
     """
 
     def __init__(
@@ -56,11 +64,17 @@ class EnginePool:
         *,
         api_key: str | None = None,
         patience: Patience | None = None,
+        part: Callable[[Sequence[str]], Part] = all_alone,
+        look_up: LookUp = look_up,
     ) -> None:
         if not urls:
-            raise EngineRefused("no engine URL is given; name one in the engines' connection or with --engines")
-        self.engines = [Engine(url.rstrip("/").removesuffix("/v1"), spec.engines.in_flight) for url in urls]
+            raise EngineRefused(NONE_GIVEN)
+        self.engines: list[Engine] = []
         self.patience = patience or Patience()
+        self._urls = urls
+        self._finder = EngineFinder(urls, look_up)
+        self._part = part
+        self._lost: dict[str, str] = {}
         self._spec = spec
         self._api_key = api_key
         self._template: ChatTemplate | None = None
@@ -80,13 +94,13 @@ class EnginePool:
             self._body["top_p"] = sampling.top_p
 
     async def __aenter__(self) -> Self:
-        headers = {"Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        # limit=0: the windows hold requests back, not a hidden limit of 100 connections.
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
-        self.watch = EngineWatch(self._session, self.engines, self._spec.engines, hung=self._hung)
+        await self._find()
+        self._session = open_session(self._api_key)
+        limits, samples = self._spec.engines, self._spec.sampling.n
+        self.watch = EngineWatch(self._session, self.engines, limits, hung=self._hung, samples=samples)
         self._start(self.watch.run(every_s=self.patience.watch_s, silence_s=self.patience.silence_s))
+        if self._finder.has_names:
+            self._start(self._find_again())
         return self
 
     async def __aexit__(
@@ -139,6 +153,7 @@ class EnginePool:
     def leave(self, engine: Engine, size: int) -> None:
         """Give back room that `room` reserved."""
         engine.in_flight -= size
+        self._drop_if_gone(engine)
         self._changed.set()
 
     async def ask(self, engine: Engine, prompts: list[str], *, n: int = 1, entries: int = 1) -> Answers:
@@ -168,6 +183,38 @@ class EnginePool:
         finally:
             self.leave(engine, len(prompts) * n)
 
+    async def _find_again(self) -> None:
+        while True:
+            await asyncio.sleep(self.patience.names_s)
+            await self._find()
+
+    async def _find(self) -> None:
+        """Take in engines that are new, and send nothing more to those that are gone."""
+        found = await self._finder.find()
+        for given in found.lost.keys() - self._lost.keys():
+            log.warning("%s; the engines known by it stay, and it is looked up again", found.lost[given])
+        self._lost = found.lost
+        part, limits = self._part(found.urls), self._spec.engines
+        share = max(1, limits.in_flight // part.tasks)
+        fresh = set(part.engines) - {engine.url for engine in self.engines}
+        self.engines += [Engine(url, share) for url in part.engines if url in fresh]
+        if fresh:
+            allow_sockets(len(part.engines) * -(-limits.in_flight // limits.list_size))
+            if self._finder.has_names:
+                log.info("engines found: %s", ", ".join(sorted(fresh)))
+        for engine in list(self.engines):
+            engine.share = share
+            gone = engine.url not in part.engines
+            if gone and not engine.leaving:
+                log.info("engine %s is no longer one of this task's, and gets no new lists", engine.url)
+            engine.leaving = gone
+            self._drop_if_gone(engine)
+        self._changed.set()
+
+    def _drop_if_gone(self, engine: Engine) -> None:
+        if engine.leaving and not engine.in_flight and engine in self.engines:
+            self.engines.remove(engine)  # in place: the watch looks at the same list
+
     def _hung(self, engine: Engine, why: str) -> None:
         if engine.healthy:
             engine.open(why)
@@ -184,7 +231,7 @@ class EnginePool:
 
     async def _recover(self, engine: Engine) -> None:
         """Look at /health until it answers, then let one list through."""
-        while engine.breaker is Breaker.OPEN:
+        while engine.breaker is Breaker.OPEN and engine in self.engines:
             await asyncio.sleep(engine.next_pause_s())
             try:
                 await get_text(self._session, f"{engine.url}/health")
@@ -201,20 +248,21 @@ class EnginePool:
         Raises EnginesDown once the outage budget is spent: it runs while no engine can be asked, and only an
         answer ends it, so an engine that is healthy but answers nothing does not hold a shard for ever.
         """
-        pauses = [pause for engine in self.engines if (pause := engine.pause_left_s)]
-        if any(engine.healthy and not engine.pause_left_s for engine in self.engines):
+        engines = [engine for engine in self.engines if not engine.leaving]
+        pauses = [pause for engine in engines if (pause := engine.pause_left_s)]
+        if any(engine.healthy and not engine.pause_left_s for engine in engines):
             return min([*pauses, self.patience.watch_s])
         now = time.monotonic()
         if self._unusable_since is None:
             self._unusable_since = now
-        if not self._said_so and not any(engine.healthy for engine in self.engines):
+        if not self._said_so and not any(engine.healthy for engine in engines):
             self._said_so = True
             log.warning("no engine answers; waiting up to %.0f s for one to come back", self.patience.outage_s)
         left = self._unusable_since + self.patience.outage_s - now
         if left <= 0:
-            urls = ", ".join(engine.url for engine in self.engines)
+            asked = ", ".join(self._lost.get(url, url) for url in self._urls)
             raise EnginesDown(
-                f"no engine has answered for {self.patience.outage_s:g} s ({urls}); start them again and retry: "
+                f"no engine has answered for {self.patience.outage_s:g} s ({asked}); start them again and retry: "
                 "what is staged is kept"
             )
         return min([*pauses, left])

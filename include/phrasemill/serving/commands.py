@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group
@@ -15,20 +15,28 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from phrasemill import __version__
 from phrasemill.airflow_api import AirflowApi, Login
+from phrasemill.engines.finding import read_urls
 from phrasemill.serving import options
 from phrasemill.serving.api_key import check_exposure, read_api_key
+from phrasemill.serving.apply_command import apply_and_tell
 from phrasemill.serving.connection import EnginesConnection
 from phrasemill.serving.distant_engines import look_at_all
+from phrasemill.serving.engine_state import Phase
 from phrasemill.serving.errors import ServingError
 from phrasemill.serving.launches import DRAIN_S
 from phrasemill.serving.limits import Limits
-from phrasemill.serving.order import KILL_AFTER_S, Order, launches, parse_gpus, parse_loras, survey
+from phrasemill.serving.order import KILL_AFTER_S, Ground, Order, launches, parse_gpus, parse_loras, survey
 from phrasemill.serving.places import cache_folder, served_folders, state_folder
 from phrasemill.serving.profiles import FIGURES, Profile, load_profile, shipped_profiles
 from phrasemill.serving.serve import Outlet, serve_engines
 from phrasemill.serving.status import ServingStatus, engines_table, read_status, status_json, supervisor_line
+from phrasemill.spec import Engines
 from phrasemill.terminal import err, out
+
+if TYPE_CHECKING:
+    from phrasemill.serving.exposition import MetricsPage
 
 GIB, HOUR_S = 1 << 30, 3600
 WATCH_EVERY_S = 2.0
@@ -51,6 +59,10 @@ def serve(
     without_key: Annotated[
         bool, typer.Option("--without-key", help="Listen beyond this machine although there is no API key.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port for a Prometheus page about the engines; default: no such page."),
+    ] = None,
     python: options.Python = options.OWN_PYTHON,
     load_format: options.LoadFormat = None,
     state: options.State = None,
@@ -112,18 +124,52 @@ def serve(
     )
     outlet = Outlet(advertise, urls_file, target)
     folder = state or state_folder(port)
-    asyncio.run(serve_engines(planned, state=folder, limits=limits, api_key=api_key, outlet=outlet, out=out, err=err))
+    page = _metrics_page(order, ground, port=metrics_port) if metrics_port else None
+    asyncio.run(
+        serve_engines(planned, state=folder, limits=limits, api_key=api_key, outlet=outlet, out=out, err=err, page=page)
+    )
 
 
 def engines(
     *,
     state: Annotated[Path | None, typer.Option(help="The state folder of one `phrasemill serve`.")] = None,
-    urls: Annotated[str | None, typer.Option(help="Engine URLs, separated by commas, wherever they run.")] = None,
+    urls: Annotated[
+        str | None,
+        typer.Option(
+            help="Engine URLs, separated by commas, wherever they run; dns+http://NAME:PORT for each address of a name."
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Set the slots of Airflow's pool for the engines of --connection.")
+    ] = False,
+    connection: Annotated[
+        str | None, typer.Option(help=f"For --apply: the connection; default: {Engines().connection}.")
+    ] = None,
+    airflow: Annotated[
+        str | None, typer.Option(envvar="PHRASEMILL_AIRFLOW_URL", help="For --apply: Airflow's address.")
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="For --apply: how many engines, where their name cannot be looked up."),
+    ] = None,
     api_key_file: options.ApiKeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show them anew every two seconds.")] = False,
 ) -> None:
-    """Show engines: state, load, tokens/s, restarts, memory, URL. Without options: all that you serve here."""
+    """Show engines: state, load, tokens/s, restarts, memory, URL. Without options: all that you serve here.
+
+    With --apply, set how many shards share the engines of an Airflow connection, and tell which corpora have shards
+    that are small for them. Airflow's login is read as `phrasemill serve` reads it.
+    """
+    if apply:
+        if state or urls or watch:
+            raise ServingError("--apply takes the engines from --connection; leave --state, --urls and --watch out")
+        api = _airflow("--apply", airflow)
+        conn_id = connection or Engines().connection
+        apply_and_tell(api, conn_id, count=count, api_key=read_api_key(api_key_file), as_json=as_json)
+        return
+    if count or connection:
+        raise ServingError("--count and --connection are for --apply; give --apply too, or leave them out")
     look = _looker(state, urls, api_key_file)
     if as_json:
         statuses = [sight.status for sight in look()]
@@ -158,7 +204,7 @@ class Sight:
 
 def _looker(state: Path | None, urls: str | None, api_key_file: Path | None) -> Callable[[], list[Sight]]:
     if urls:
-        listed, api_key = options.parse_urls(urls), read_api_key(api_key_file)
+        listed, api_key = read_urls(urls, where="--urls"), read_api_key(api_key_file)
         return lambda: [_distant(listed, api_key)]
     folders = [state] if state else served_folders()
     if not folders:
@@ -175,7 +221,8 @@ def _distant(urls: tuple[str, ...], api_key: str | None) -> Sight:
     states, faults = asyncio.run(look_at_all(urls, api_key=api_key))
     now = datetime.now(UTC)
     status = ServingStatus(pid=0, started_at=now, written_at=now, engines=states)
-    return Sight(f"{len(urls) - len(faults)} of {len(urls)} engines are healthy", status, tuple(faults))
+    healthy = sum(engine.phase is Phase.HEALTHY for engine in states)
+    return Sight(f"{healthy} of {len(states)} engines are healthy", status, tuple(faults))
 
 
 def _page(sights: list[Sight]) -> Group:
@@ -185,12 +232,24 @@ def _page(sights: list[Sight]) -> Group:
     return Group(*lines[:-1])
 
 
+def _metrics_page(order: Order, ground: Ground, *, port: int) -> "MetricsPage":
+    # Here and not at the top: prometheus_client takes 60 ms to import.
+    from phrasemill.serving.exposition import MetricsPage  # noqa: PLC0415
+
+    about = {"version": __version__, "vllm": ground.build.text, "model": order.name, "profile": ground.profile.name}
+    return MetricsPage(host=order.host, port=port, api_key=order.api_key, about=about)
+
+
 def _connection(conn_id: str | None, airflow: str | None, *, model: str) -> EnginesConnection | None:
     if conn_id is None:
         return None
-    if not airflow:
-        raise ServingError(f"--connection {conn_id}: say which Airflow: --airflow URL, or PHRASEMILL_AIRFLOW_URL")
-    return EnginesConnection(AirflowApi(airflow, Login.from_environment()), conn_id, model=model)
+    return EnginesConnection(_airflow(f"--connection {conn_id}", airflow), conn_id, model=model)
+
+
+def _airflow(asked: str, url: str | None) -> AirflowApi:
+    if not url:
+        raise ServingError(f"{asked}: say which Airflow: --airflow URL, or PHRASEMILL_AIRFLOW_URL")
+    return AirflowApi(url, Login.from_environment())
 
 
 def _all_profiles() -> Table:

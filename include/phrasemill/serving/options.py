@@ -1,7 +1,6 @@
 """Options that several commands of engines take."""
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -35,11 +34,6 @@ ApiKeyFile = Annotated[
     Path | None, typer.Option(help="File of mode 0600 with the API key; default: PHRASEMILL_API_KEY, if that is set.")
 ]
 OWN_PYTHON = Path(sys.executable)
-
-
-def parse_urls(text: str) -> tuple[str, ...]:
-    """URLs between commas or spaces, so that a file of them may be given as "$(cat FILE)"."""
-    return tuple(url for url in re.split(r"[,\s]+", text) if url)
 
 
 def absolute(python: Path) -> Path:

@@ -75,7 +75,7 @@ class FakeEngineProcess:
         self._end(signal.SIGKILL)  # closes what is left of one that died by itself
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when the process ends
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "phrasemill.engines.fake", *self._options()],
+            self._command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -139,6 +139,9 @@ class FakeEngineProcess:
         if self._process is None:
             raise FakeEngineError("the fake engine has not been started; call start() or use it in a with")
         return self._process
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "phrasemill.engines.fake", *self._options()]
 
     def _options(self) -> list[str]:
         options = []
