@@ -14,6 +14,7 @@ from phrasemill.cli.calibrate import calibrate
 from phrasemill.cli.forecast import forecast
 from phrasemill.cli.get import get
 from phrasemill.cli.release import release
+from phrasemill.cli.simulate import simulate
 from phrasemill.demo.cli import app as demo_app
 from phrasemill.engines.fake.command import fake_engine
 from phrasemill.errors import PhrasemillError
@@ -48,6 +49,7 @@ for about_corpora in (
     verify.verify,
     forecast,
     calibrate,
+    simulate,
     release,
     get,
     browse,
