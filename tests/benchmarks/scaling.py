@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from phrasemill.cli.simulate_tables import setting_cells
 from phrasemill.forecast.question import NO_EVIDENCE, Question, Target
-from phrasemill.range_words import short
 from phrasemill.simulation import Failures, Outcome, simulate
 from phrasemill.simulation import Question as Asked
 from phrasemill.simulation.changes import advise, suited
@@ -154,20 +154,8 @@ def table(steps: Sequence[Step]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for step in steps:
-        changed = {change.name for change in step.advice.changes}
-        chosen = step.advice.place
-        question = chosen.question
-        cells = {
-            "shard_phrases": f"{question.shard_phrases:,}",
-            "slots": f"{question.pool_slots}",
-            "validate_at_once": f"{question.validate_at_once}",
-            "publish_at_once": f"{question.publish_at_once}",
-            "run_tasks": f"{question.run_tasks}",
-            "workers": f"{chosen.executor}, {question.workers} workers" if chosen.executor != "local" else "local",
-            "starts_per_s": short(question.starts_per_s, 2),
-        }
         now, then = step.advice.now, step.advice.then
-        told = [f"**{words}**" if name in changed else words for name, words in cells.items()]
+        told = [f"**{words}**" if changed else words for words, changed in setting_cells(step)]
         ends = [time_words(then.seconds), percent(then.busy)]
         lines.append(
             "| " + " | ".join([f"{step.gpus}", time_words(now.seconds), percent(now.busy), *told, *ends]) + " |"

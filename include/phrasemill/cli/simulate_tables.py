@@ -1,6 +1,6 @@
 """Simulations as tables for a terminal and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -46,26 +46,32 @@ def sweep_table(steps: Sequence[Step]) -> Table:
     names = ("GPUs", "now", "busy", "shards of", "slots", "gate", "publish", "tasks", "executor", "starts/s", "runs")
     table = Table(*names, "then", "busy", title=f"{steps[0].place.question.phrases:,} phrases; bold: to be changed")
     for step in steps:
-        changed = {change.name for change in step.advice.changes}
-        place = step.advice.place
-        question = place.question
-        cells = {
-            "shard_phrases": f"{question.shard_phrases:,}",
-            "slots": f"{question.pool_slots}",
-            "validate_at_once": f"{question.validate_at_once}",
-            "publish_at_once": f"{question.publish_at_once}",
-            "run_tasks": f"{question.run_tasks}",
-            "workers": f"{place.executor} x {question.workers}" if place.executor != "local" else "local",
-            "starts_per_s": f"{question.starts_per_s:.1f}",
-        }
+        question = step.advice.place.question
         table.add_row(
             f"{step.gpus}",
             *_estimate(step.advice.now),
-            *(Text(words, style="bold" if name in changed else "") for name, words in cells.items()),
+            *(Text(words, style="bold" if changed else "") for words, changed in setting_cells(step)),
             f"{-(-question.shards // question.shards_a_run)}",
             *_estimate(step.advice.then),
         )
     return table
+
+
+def setting_cells(step: Step) -> Iterator[tuple[str, bool]]:
+    """What to set on a fleet, from the size of shards to the starts a second: in words, and whether it is changed."""
+    changed = {change.name for change in step.advice.changes}
+    place = step.advice.place
+    question = place.question
+    cells = {
+        "shard_phrases": f"{question.shard_phrases:,}",
+        "slots": f"{question.pool_slots}",
+        "validate_at_once": f"{question.validate_at_once}",
+        "publish_at_once": f"{question.publish_at_once}",
+        "run_tasks": f"{question.run_tasks}",
+        "workers": f"{place.executor}, {question.workers} workers" if place.executor != "local" else "local",
+        "starts_per_s": f"{question.starts_per_s:.1f}",
+    }
+    return ((words, name in changed) for name, words in cells.items())
 
 
 def as_dict(place: Place, outcome: Outcome) -> dict[str, Any]:
