@@ -107,15 +107,17 @@ def question_of(nights: list[Night], spec: CorpusSpec, *, tokens_per_s: float, *
     """What is to be simulated for a night over a whole corpus, on the fleet that had these small nights.
 
     Args:
-        nights: what they took is taken on average.
+        nights: what their tasks took, on average; of tasks that nights without phrases had too, what they took there,
+            since the first of a worker's tasks takes longer than all others.
         spec: the corpus.
         tokens_per_s: of one engine.
         fields: how many of what the fleet has.
     """
     facts = [manifest.facts for night in nights for manifest in night.manifests]
     writing = _mean(map(_written_s, facts))
-    names = {task.name for night in nights for task in night.tasks}
-    took = {name: _mean(task.seconds for night in nights for task in night.named(name)) for name in names}
+    took = _seconds_of([night for night in nights if night.manifests])
+    took |= _seconds_of([night for night in nights if not night.manifests])
+    waited = statistics.median(seconds for night in nights for seconds in night.waited_s())
     # A start is what every task has: the shortest task is little else.
     start = min(took["preflight"], took["plan"], took["shard.publish"], took["close_night"])
     return Question(
@@ -126,7 +128,7 @@ def question_of(nights: list[Night], spec: CorpusSpec, *, tokens_per_s: float, *
         in_flight=spec.engines.in_flight,
         sequences=spec.engines.in_flight,
         phrases_per_s=tokens_per_s * sum(one.accepted for one in facts) / sum(one.completion_tokens for one in facts),
-        task_start_s=_mean(waited for night in nights if night.manifests for waited in night.waited_s()) + start,
+        task_start_s=waited + start,
         run_start_s=took["preflight"] + took["plan"] - 2 * start,
         generate_s=max(0.0, took["shard.generate"] - writing - start),
         validate=StepTime(max(0.0, took["shard.validate"] - start)),
@@ -144,6 +146,12 @@ def _written_s(facts: Facts) -> float:
     """From the first prompt until the last block was full."""
     assert facts.started_at and facts.finished_at
     return (facts.finished_at - facts.started_at).total_seconds()
+
+
+def _seconds_of(nights: list[Night]) -> dict[str, float]:
+    """What an instance of each task took on average."""
+    names = {task.name for night in nights for task in night.tasks}
+    return {name: _mean(task.seconds for night in nights for task in night.named(name)) for name in names}
 
 
 def _figures_of(tasks: list[Task]) -> dict[str, Any]:
