@@ -34,7 +34,7 @@ down: ## stop what the demo started
 	@if [ -x .venvs/airflow/bin/python ]; then $(DEMO) down; else echo "nothing was ever started"; fi
 
 reset: down ## stop the demo and remove all that it wrote, the converted model included
-	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache corpora e2e engines keys.json logs models reports run s3; fi
+	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache corpora e2e engines fleet-logs fleet-run.json keys.json logs models reports run s3; fi
 
 parts: up-s3 up-engine up-airflow
 
