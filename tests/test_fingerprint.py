@@ -21,6 +21,8 @@ DECIDING = {
     "sampling.max_tokens": {"sampling": {"max_tokens": 48}},
     "sampling.n": {"sampling": {"n": 2}},
     "sampling.phrases_per_prompt": {"sampling": {"phrases_per_prompt": 2}},
+    "sampling.stop": {"sampling": {"stop": ["\n"]}},
+    "prompts.examples": {"prompts": {"examples": [{"prompt": "A bell.", "phrase": "A bell rang over the pier."}]}},
     "prompts.system": {"prompts": {"system": "You write poems."}},
     "prompts.scene_phrases": {"prompts": {"scene_phrases": 10}},
     "prompts.templates[0].text": {
@@ -67,6 +69,7 @@ NOT_DECIDING: dict[str, dict[str, Any]] = {
     "gate": {"gate": {"max_reject_share": 0.5, "min_mean_chars": 50}},
     "storage": {"storage": {"bucket": "elsewhere", "prefix": "", "connection": "other"}},
     "engines": {"engines": {"list_size": 8, "in_flight": 16, "connection": "other"}},
+    "engines.limits": {"engines": {"limits": {"requests_per_minute": 60}}},
     "price": {"price": {"per_gpu_hour": 2.5}},
 }
 

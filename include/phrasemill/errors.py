@@ -33,6 +33,10 @@ class EnginesDown(PhrasemillError):
     retryable = True
 
 
+class QuotaSpent(PhrasemillError):
+    """The night's budget, or what the API allows for a day, is used up; what is staged is kept for a later night."""
+
+
 class ShardHopeless(PhrasemillError):
     """Nearly all is rejected, or an id ran out of attempts; the message has the histogram and examples."""
 

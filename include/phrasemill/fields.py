@@ -24,7 +24,7 @@ class StrictModel(BaseModel):
     def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
         """Pydantic takes true for 1."""
         kind = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and kind in {int, float}:
+        if isinstance(value, bool) and kind in {int, float, int | None, float | None}:
             raise ValueError(f"is read by YAML as {str(value).lower()}; write a number")
         return value
 

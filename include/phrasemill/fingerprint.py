@@ -19,6 +19,8 @@ from phrasemill.templates import lexeme_forms
 DECIDES_TEXT = {"language", "shard_phrases", "model", "sampling", "prompts", "rules"}
 ADDED_LATER = {
     ("sampling", "phrases_per_prompt"): 1,
+    ("sampling", "stop"): [],
+    ("prompts", "examples"): [],
     ("rules", "min_language_score"): 0.3,
     ("rules", "off"): [],
     ("rules", "patterns"): [],

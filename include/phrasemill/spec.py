@@ -7,7 +7,7 @@ fingerprint, is listed in `phrasemill.fingerprint`.
 import datetime as dt
 import math
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import CroniterBadDateError, croniter
@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from phrasemill.fields import BucketName, Name, Prefix, StrictModel, Text
 from phrasemill.gate_settings import GateThresholds
+from phrasemill.limit_settings import ApiLimits
 from phrasemill.mistakes import Mistakes
 from phrasemill.price_settings import Price
 from phrasemill.release_settings import ReleaseSettings
@@ -111,6 +112,8 @@ class Sampling(StrictModel):
     """Samples asked of one prompt: more is faster, and neighbours then share their lexemes."""
     phrases_per_prompt: int = Field(default=1, ge=1, le=32)
     """Phrases asked for in one answer, as a numbered list that is taken apart; they share their lexemes too."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=4)  # "\n" is one, so no Text
+    """Texts that end an answer, four at most as hosted APIs allow; base models go on with another example."""
 
     @property
     def group(self) -> int:
@@ -133,6 +136,8 @@ class Engines(StrictModel):
     list_size: int = Field(default=64, ge=1, le=1024)
     in_flight: int = Field(default=1024, ge=1)
     """Prompts kept in flight an engine: 1.5 to 2 times its max_num_seqs."""
+    limits: ApiLimits | None = None
+    """Of a hosted API; the connection may have its own, which win."""
 
 
 class CorpusSpec(StrictModel):
@@ -188,10 +193,14 @@ class CorpusSpec(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _shards_can_be_numbered(self) -> Self:
+    def _parts_fit(self) -> Self:
         mistakes = Mistakes()
         if self.shard_count > MAX_SHARDS:
             mistakes.add(("shard_phrases",), f"makes {self.shard_count} shards, more than {MAX_SHARDS}; raise it")
+        limits, price = self.engines.limits, self.price
+        if limits and limits.budget_per_night and not (price and price.per_gpu_hour is None):
+            told = "needs the price of tokens; give price.per_million_prompt_tokens and per_million_completion_tokens"
+            mistakes.add(("engines", "limits", "budget_per_night"), told)
         mistakes.tell()
         return self
 

@@ -30,10 +30,19 @@ class Template(StrictModel):
         return tuple(slot for slot in SLOT.findall(self.text) if slot != "i")
 
 
+class Example(StrictModel):
+    """A phrase as it should be, and the request that it answers: shown to the model before every request."""
+
+    prompt: Text
+    phrase: Text
+
+
 class Prompts(StrictModel):
-    """System prompt, templates, and the lexicons that fill their slots."""
+    """System prompt, examples, templates, and the lexicons that fill their slots."""
 
     system: Text | None = None
+    examples: tuple[Example, ...] = Field(default=(), max_length=16)
+    """Earlier turns of the conversation; before a base model, which has none, texts one after the other."""
     scene_phrases: int = Field(default=1, ge=1)
     templates: tuple[Template, ...] = Field(min_length=1)
     # Lexemes are checked below with all else here, so that one that is no text hides no other mistake.
