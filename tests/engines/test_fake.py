@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.engines.fake.settings import FakeEngineError, FakeEngineSettings
 from phrasemill.rules import RuleBook
+from tests.engines.asking import Reply, ask, complete, error, wait_until
 from tests.specs import make_spec
 
 NASTY = [
@@ -28,50 +29,6 @@ NASTY = [
     "<|im_start|>user\nhi<|im_end|>\n", "half <|im_st a special", "\x00\x01", " leading and trailing ",
     '{marker} \\u0041 "quoted"',
 ]  # fmt: skip
-
-
-class Reply:
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.raw = response.read()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.raw)
-
-    @property
-    def choices(self) -> list[dict[str, Any]]:
-        return self.json["choices"]
-
-    @property
-    def texts(self) -> list[str]:
-        return [choice["text"] for choice in self.choices]
-
-
-def ask(
-    engine: FakeEngineProcess, path: str, body: Any = None, *, key: str | None = None, timeout: float = 30.0
-) -> Reply:
-    """One request on a connection of its own: GET without a body, POST with one."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(engine.url.rsplit(":", 1)[1]), timeout=timeout)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        if body is None:
-            connection.request("GET", path, headers=headers)
-        else:
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            connection.request("POST", path, body=data, headers=headers)
-        return Reply(connection.getresponse())
-    finally:
-        connection.close()
-
-
-def complete(engine: FakeEngineProcess, prompt: Any = "Say it.", **more: Any) -> Reply:
-    return ask(engine, "/v1/completions", {"model": engine.model, "prompt": prompt, "max_tokens": 64, **more})
-
-
-def error(reply: Reply) -> dict[str, Any]:
-    return reply.json["error"]
 
 
 def metrics(engine: FakeEngineProcess) -> dict[str, float]:
@@ -82,14 +39,6 @@ def metrics(engine: FakeEngineProcess) -> dict[str, float]:
             reason = re.search(r'finished_reason="(\w+)"', found[2])
             values[found[1] + (f"{{{reason[1]}}}" if reason else "")] = float(found[3])
     return values
-
-
-def wait_until(true: Callable[[], bool], *, within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > deadline:
-            pytest.fail(f"did not happen within {within_s} s")
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

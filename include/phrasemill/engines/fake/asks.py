@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from phrasemill.engines.fake import tokens
+from phrasemill.engines.fake.families import Family, TemplateRefused
 
 MAX_PROMPTS = 1024  # VLLM_MAX_COMPLETION_PROMPTS
 MAX_SEQUENCES = 16_384  # VLLM_MAX_N_SEQUENCES
@@ -26,13 +27,14 @@ ERROR_TYPES = {
 
 
 class RequestRefused(Exception):
-    """The request is answered with an HTTP error, in vLLM's JSON."""
+    """The request is answered with an HTTP error."""
 
-    def __init__(self, message: str, *, status: int = 400, param: str | None = None) -> None:
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.param = param
+        self.code = code  # for APIs that name the reason in a word, as vLLM does not
 
     def to_json(self) -> dict[str, Any]:
         """The error body, as vLLM writes it."""
@@ -54,13 +56,19 @@ class Ask:
     keep_stop: bool
     ignore_eos: bool
 
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of all prompts and of the longest answers to them."""
+        return sum(self.prompt_tokens) + self.n * sum(self.max_tokens)
+
 
 @dataclass(slots=True)
 class Served:
-    """What decides whether a request is answerable: the names served, own name first, and the context."""
+    """What decides whether a request is answerable: the names served, own name first, context, chat template."""
 
     names: Collection[str]
     max_model_len: int
+    family: Family
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
@@ -86,7 +94,7 @@ def read_completion(body: dict[str, Any], served: Served) -> Ask:
 
 def read_chat(body: dict[str, Any], served: Served) -> Ask:
     """A /v1/chat/completions body as an Ask of one templated prompt. Raises RequestRefused."""
-    prompt = tokens.chat_prompt(read_messages(body), add_generation_prompt=_flag(body, "add_generation_prompt"))
+    prompt = _chat_prompt(body, served.family)
     counted = tokens.count(prompt)
     asked = body.get("max_completion_tokens", body.get("max_tokens"))
     limit = max(1, served.max_model_len - counted) if asked is None else asked
@@ -95,10 +103,10 @@ def read_chat(body: dict[str, Any], served: Served) -> Ask:
     return _ask(body, served, prompts=[prompt], counts=[counted], limits=[limit])
 
 
-def read_tokenize(body: dict[str, Any]) -> list[int]:
+def read_tokenize(body: dict[str, Any], served: Served) -> list[int]:
     """The token ids that a /tokenize body asks for, of `prompt` or of `messages`. Raises RequestRefused."""
     if "messages" in body:
-        prompt = tokens.chat_prompt(read_messages(body), add_generation_prompt=_flag(body, "add_generation_prompt"))
+        prompt = _chat_prompt(body, served.family)
         return tokens.encode(prompt, add_special_tokens=_flag(body, "add_special_tokens", default=False))
     text = body.get("prompt")
     if not isinstance(text, str):
@@ -120,7 +128,7 @@ def check_model(body: dict[str, Any], served: Served) -> str:
     if model is None:
         return next(iter(served.names))
     if model not in served.names:
-        raise RequestRefused(f"The model `{model}` does not exist.", status=404, param="model")
+        raise RequestRefused(f"The model `{model}` does not exist.", status=404, param="model", code="model_not_found")
     return str(model)
 
 
@@ -130,6 +138,19 @@ def read_messages(body: dict[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(messages, list) or not messages:
         raise RequestRefused("Field required: messages, a list that is not empty", param="messages")
     return [_message(message) for message in messages]
+
+
+def _chat_prompt(body: dict[str, Any], family: Family) -> str:
+    arguments = body.get("chat_template_kwargs") or {}
+    if not isinstance(arguments, dict):
+        raise RequestRefused("Input should be a valid dictionary", param="chat_template_kwargs")
+    if arguments and not family.arguments:
+        raise RequestRefused("chat_template is not supported for Mistral tokenizers.")
+    thinking = arguments.get("enable_thinking") is not False
+    try:
+        return family.prompt(read_messages(body), opened=_flag(body, "add_generation_prompt"), thinking=thinking)
+    except TemplateRefused as error:
+        raise RequestRefused(str(error)) from None
 
 
 def _message(message: object) -> tuple[str, str]:
@@ -211,6 +232,7 @@ def _check_context(counts: list[int], limits: list[int], max_model_len: int) -> 
                 f"model's context length is only {max_model_len} tokens, resulting in a maximum input length of "
                 f"{max_model_len - limit} tokens. Please reduce the length of the input prompt.",
                 param="input_tokens",
+                code="context_length_exceeded",
             )
 
 

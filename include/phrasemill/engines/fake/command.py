@@ -17,6 +17,9 @@ def fake_engine(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = DEFAULTS.port,
     model: Annotated[str, typer.Option(help="Name to serve.")] = DEFAULTS.model,
     lora: Annotated[list[str] | None, typer.Option(help="Name of an adapter to serve too. Repeatable.")] = None,
+    family: Annotated[
+        str, typer.Option(help="Whose chat template the model has: chatml, qwen3, base (none), or another one.")
+    ] = DEFAULTS.family,
     max_model_len: Annotated[int, typer.Option(help="Context length, in tokens.")] = DEFAULTS.max_model_len,
     max_num_seqs: Annotated[
         int, typer.Option(help="Sequences that run at once; more of them wait.")
@@ -32,6 +35,9 @@ def fake_engine(
         list[str] | None, typer.Option(help="Text mode of the bad share. Repeatable: taken in turn.")
     ] = None,
     bad_share: Annotated[float, typer.Option(help="Share of outputs in a bad mode.")] = DEFAULTS.bad_share,
+    sentences: Annotated[
+        Path | None, typer.Option(help="What text mode `sentences` writes in turn: a file, one a line.")
+    ] = DEFAULTS.sentences,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same sentences. Another one each start by default.")
     ] = None,
@@ -41,12 +47,28 @@ def fake_engine(
     shutdown_timeout: Annotated[
         int, typer.Option(help="Seconds after SIGTERM for lists in flight.")
     ] = DEFAULTS.shutdown_timeout,
+    api: Annotated[str, typer.Option(help="Whose API: vllm, chat (hosted, OpenAI's), tgi.")] = DEFAULTS.api,
+    completions: Annotated[bool, typer.Option("--completions", help="chat: have /v1/completions too.")] = False,
+    refuse: Annotated[
+        list[str] | None,
+        typer.Option(help="chat: refuse max_tokens, n, system or unknown_fields. Repeatable."),
+    ] = None,
+    requests_per_minute: Annotated[int, typer.Option(help="429 beyond; 0 has no limit.")] = 0,
+    tokens_per_minute: Annotated[int, typer.Option(help="429 beyond; 0 has no limit.")] = 0,
+    concurrent: Annotated[int, typer.Option(help="Requests at once, 429 beyond; 0 has no limit.")] = 0,
+    daily_tokens: Annotated[
+        int, typer.Option(help="429 insufficient_quota beyond, until POST /fake/reset-quota; 0 has no limit.")
+    ] = 0,
+    minute_s: Annotated[float, typer.Option(help="How long a minute lasts.")] = DEFAULTS.minute_s,
+    retry_after: Annotated[
+        str, typer.Option(help="How a 429 says when to come again: seconds, date, ms, none.")
+    ] = DEFAULTS.retry_after,
     port_file: Annotated[Path | None, typer.Option(help="Write the port into this file once listening.")] = None,
     until_stdin_closes: Annotated[
         bool, typer.Option("--until-stdin-closes", help="Exit when stdin ends, so when the starter is gone.")
     ] = False,
 ) -> None:
-    """Serve made-up phrases over vLLM's API, for tests and benchmarks.
+    """Serve made-up phrases over vLLM's API, or another's, for tests and benchmarks.
 
     With PHRASEMILL_FAKE_API_KEY set, requests need it as `Authorization: Bearer KEY`, /health, /version and
     /metrics excepted. Faults are set while it runs, by POST /fake/faults.
@@ -60,6 +82,7 @@ def fake_engine(
                 port=port,
                 model=model,
                 lora=tuple(lora or ()),
+                family=family,
                 max_model_len=max_model_len,
                 max_num_seqs=max_num_seqs,
                 latency_ms=latency_ms,
@@ -67,9 +90,19 @@ def fake_engine(
                 text=text,
                 bad_modes=tuple(bad_mode or ()),
                 bad_share=bad_share,
+                sentences=sentences,
                 seed=seed,
                 keep_alive_s=keep_alive_s,
                 shutdown_timeout=shutdown_timeout,
+                api=api,
+                completions=completions,
+                refuse=tuple(refuse or ()),
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                concurrent=concurrent,
+                daily_tokens=daily_tokens,
+                minute_s=minute_s,
+                retry_after=retry_after,
                 api_key=os.environ.get(API_KEY_VARIABLE) or None,
                 port_file=port_file,
                 until_stdin_closes=until_stdin_closes,

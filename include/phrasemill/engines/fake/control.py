@@ -11,8 +11,10 @@ from aiohttp import web
 
 from phrasemill.engines.fake import asks, metrics
 from phrasemill.engines.fake.asks import RequestRefused
-from phrasemill.engines.fake.engine import KEPT_REQUESTS, FakeEngine, refusal
+from phrasemill.engines.fake.engine import KEPT_REQUESTS, FakeEngine
 from phrasemill.engines.fake.faults import BadFault, Fault
+from phrasemill.engines.fake.shapes import vllm_refusal as refusal
+from phrasemill.engines.fake.throttling import Throttling
 
 
 class Control:
@@ -47,6 +49,7 @@ class Control:
         used = resource.getrusage(resource.RUSAGE_SELF)
         state = {
             **asdict(engine.counters),
+            **engine.throttling.to_json(),
             "running": engine.scheduler.running,
             "waiting": engine.scheduler.waiting,
             "generation_tokens": engine.scheduler.generation_tokens,
@@ -67,9 +70,15 @@ class Control:
         newest = list(self._engine.bodies)[::-1][: int(last)]
         return _json([{"path": path, "body": _as_json(raw)} for path, raw in reversed(newest)])
 
+    async def reset_quota(self, request: web.Request) -> web.Response:
+        """POST /fake/reset-quota: a new day for --daily-tokens."""
+        self._engine.throttling.reset_quota()
+        return await self.get_state(request)
+
     async def reset(self, request: web.Request) -> web.Response:
-        """POST /fake/reset: clear faults, counters and kept requests; serials and generation tokens go on."""
+        """POST /fake/reset: clear faults, counters, what limits count and kept requests; serials go on."""
         engine = self._engine
+        engine.throttling = Throttling(engine.settings)
         engine.faults.clear()
         engine.bodies.clear()
         fresh, old = metrics.Counters(), engine.counters

@@ -14,6 +14,7 @@ STRIKING = frozenset({"count", "probability", "after", "contains", "path"})
 # Mode -> the fields it takes besides those of STRIKING.
 MODES: dict[str, frozenset[str]] = {
     "status": frozenset({"status", "retry_after", "message"}),
+    "burst": frozenset({"seconds"}),
     "hang": frozenset(),
     "slow": frozenset({"seconds"}),
     "truncated": frozenset(),
@@ -46,7 +47,8 @@ class Fault:
     `contains`, first letting `after` of them pass, then with `probability`, `count` times (None: until it is
     cleared).
 
-    `status` answers an error of that HTTP status (`retry_after` in seconds). `hang` never answers. `slow`
+    `status` answers an error of that HTTP status (`retry_after` in seconds). `burst` answers 429 to this request
+    and to all that come within so many `seconds`. `hang` never answers. `slow`
     makes every sequence wait `seconds` more. `truncated` sends half the body under the full Content-Length
     and closes. `wrong_json` answers 200 with `body`, or with the real body cut in half. `missing_choice` leaves
     out `choices` of the choices, `repeated_choice` gives one index twice, `shuffled` sends them out of order,

@@ -124,6 +124,10 @@ class FakeEngineProcess:
         """Clear faults and counters; serial numbers go on, so sentences stay new."""
         self._control("POST", "/fake/reset")
 
+    def reset_quota(self) -> None:
+        """A new day for `daily_tokens`."""
+        self._control("POST", "/fake/reset-quota")
+
     def state(self) -> dict[str, Any]:
         """Its counters: lists, prompts, phrases, in flight now and at most, connections, faults struck."""
         state: dict[str, Any] = self._control("GET", "/fake/state")

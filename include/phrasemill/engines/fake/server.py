@@ -6,17 +6,19 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
 
 from phrasemill.engines.fake.asks import RequestRefused
 from phrasemill.engines.fake.control import Control
-from phrasemill.engines.fake.engine import FakeEngine, refusal, unauthorized
+from phrasemill.engines.fake.engine import FakeEngine
+from phrasemill.engines.fake.hosted import HostedApi
 from phrasemill.engines.fake.settings import FakeEngineError, FakeEngineSettings
+from phrasemill.engines.fake.tgi import TgiApi
 
-GUARDED = ("/v1/", "/tokenize", "/detokenize")
+GUARDED = ("/v1/", "/tokenize", "/detokenize", "/chat_tokenize")
 MAX_BODY_BYTES = 1 << 30
 BACKLOG = 2048
 STOP_WITHIN_S = 0.1
@@ -88,7 +90,38 @@ async def _listen(settings: FakeEngineSettings, runner: web.AppRunner, engine: F
 def _app(engine: FakeEngine, *, seed: int) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     control = Control(engine, seed=seed)
-    for method, path, handler in (
+    for method, path, handler in _routes(engine):
+        app.router.add_route(method, path, _public(engine, handler))
+    app.router.add_post("/fake/faults", control.add_faults)
+    app.router.add_get("/fake/faults", control.get_faults)
+    app.router.add_delete("/fake/faults", control.clear_faults)
+    app.router.add_get("/fake/state", control.get_state)
+    app.router.add_get("/fake/requests", control.get_requests)
+    app.router.add_post("/fake/reset", control.reset)
+    app.router.add_post("/fake/reset-quota", control.reset_quota)
+    if engine.settings.api == "chat":
+        app.router.add_route("*", "/{path:.*}", _public(engine, HostedApi(engine).invalid_url))
+    return app
+
+
+def _routes(engine: FakeEngine) -> Sequence[tuple[str, str, Handler]]:
+    """Method, path and handler of what the engine's API has."""
+    if engine.settings.api == "chat":
+        hosted = HostedApi(engine)
+        routes = [("POST", "/v1/chat/completions", hosted.chat), ("GET", "/v1/models", engine.models)]
+        return [*routes, ("POST", "/v1/completions", hosted.completions)] if engine.settings.completions else routes
+    if engine.settings.api == "tgi":
+        tgi = TgiApi(engine)
+        return (
+            ("POST", "/v1/completions", tgi.completions),
+            ("POST", "/v1/chat/completions", tgi.chat),
+            ("GET", "/v1/models", tgi.models),
+            ("POST", "/tokenize", tgi.tokenize),
+            ("POST", "/chat_tokenize", tgi.chat_tokenize),
+            ("GET", "/info", tgi.info),
+            ("GET", "/health", tgi.health),
+        )
+    return (
         ("POST", "/v1/completions", engine.completions),
         ("POST", "/v1/chat/completions", engine.chat),
         ("GET", "/v1/models", engine.models),
@@ -97,15 +130,7 @@ def _app(engine: FakeEngine, *, seed: int) -> web.Application:
         ("GET", "/version", engine.version),
         ("GET", "/health", engine.health),
         ("GET", "/metrics", engine.metrics),
-    ):
-        app.router.add_route(method, path, _public(engine, handler))
-    app.router.add_post("/fake/faults", control.add_faults)
-    app.router.add_get("/fake/faults", control.get_faults)
-    app.router.add_delete("/fake/faults", control.clear_faults)
-    app.router.add_get("/fake/state", control.get_state)
-    app.router.add_get("/fake/requests", control.get_requests)
-    app.router.add_post("/fake/reset", control.reset)
-    return app
+    )
 
 
 def _public(engine: FakeEngine, handler: Handler) -> Handler:
@@ -115,11 +140,11 @@ def _public(engine: FakeEngine, handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         engine.counters.requests += 1
         if expected and request.path.startswith(GUARDED) and request.headers.get("Authorization") != expected:
-            return unauthorized()
+            return engine.shape.unauthorized()
         try:
             return await handler(request)
         except RequestRefused as error:
-            return refusal(error)
+            return engine.shape.of(error)
 
     return handle
 

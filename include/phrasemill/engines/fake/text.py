@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from phrasemill.engines.fake import lexicons as words
 from phrasemill.engines.fake import supply
-from phrasemill.engines.fake.tokens import last_user_turn
+from phrasemill.engines.fake.families import DEFAULT_FAMILY, families
 
 HUGE_CHARS = 100_000
 FEW = 8  # distinct texts of `duplicates`, distinct bases at a time of `near_duplicates`
@@ -45,7 +45,18 @@ class Answer(NamedTuple):
 class TextMaker:
     """Texts by serial number, the same for the same (seed, mode, serial, prompt)."""
 
-    def __init__(self, *, seed: int, text: str = "good", bad_modes: Sequence[str] = (), bad_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        text: str = "good",
+        bad_modes: Sequence[str] = (),
+        bad_share: float = 0.0,
+        family: str = DEFAULT_FAMILY,
+        sentences: Sequence[str] = (),
+    ) -> None:
+        self.sentences = sentences
+        self.last_user_turn = families()[family].last_user_turn
         self.russian = text.endswith("_ru")
         self._good = supply.russian(seed) if self.russian else supply.english(seed)
         self._mode = text
@@ -67,6 +78,11 @@ class TextMaker:
     def good(self, serial: int) -> str:
         """A good sentence of this maker's language."""
         return self._good.at(serial)
+
+    def sentence(self, serial: int) -> str:
+        """A line of the file of sentences, which is gone through in turn."""
+        # Each round begins one line later, else a bad mode's turn (serial % modes) would always meet the same lines.
+        return self.sentences[(serial + serial // len(self.sentences)) % len(self.sentences)]
 
     def good_in(self, serial: int, *, russian: bool) -> str:
         """A good sentence of either language, whatever this maker's own is."""
@@ -153,7 +169,7 @@ def _markdown(maker: TextMaker, serial: int, _prompt: str) -> Answer:
 
 def _numbered(maker: TextMaker, serial: int, prompt: str, *, gap: bool = False) -> Answer:
     """As many sentences as the prompt asks for in a numbered list; one sentence to a prompt that asks for none."""
-    asked = LIST_ASKED.search(last_user_turn(prompt))
+    asked = LIST_ASKED.search(maker.last_user_turn(prompt))
     if asked is None:
         return Answer(maker.good(serial * LONGEST_LIST))
     count = min(int(asked[1]), LONGEST_LIST - 1)
@@ -167,6 +183,21 @@ def _huge(maker: TextMaker, serial: int, _prompt: str) -> Answer:
     return Answer((text * (HUGE_CHARS // len(text) + 1))[:HUGE_CHARS], "stop")
 
 
+def _thinking(before: str, after: str) -> Callable[[TextMaker, int, str], Answer]:
+    """A good sentence after a thought between two tags; every other thought is cut off before its end."""
+
+    def mode(maker: TextMaker, serial: int, _prompt: str) -> Answer:
+        thought = f"{before}{maker.good(2 * serial)} {maker.good(2 * serial + 1)}"
+        return Answer(thought, "length") if serial % 2 else Answer(f"{thought}{after}{maker.good(2 * serial)}")
+
+    return mode
+
+
+def _continued(maker: TextMaker, serial: int, prompt: str) -> Answer:
+    """What a base model writes: a sentence, and then the next example of its prompt's kind."""
+    return Answer(f"{maker.good(2 * serial)}\n\n{maker.last_user_turn(prompt)}\n{maker.good(2 * serial + 1)}\n")
+
+
 def _spoilt(stand_in: str) -> Callable[[TextMaker, int, str], Answer]:
     """A good sentence with something in its middle that no text should hold."""
     return lambda maker, serial, _prompt: Answer(maker.good(serial).replace(" ", f" {stand_in}", 2))
@@ -175,16 +206,22 @@ def _spoilt(stand_in: str) -> Callable[[TextMaker, int, str], Answer]:
 TEXT_MODES: dict[str, Callable[[TextMaker, int, str], Answer]] = {
     "good": lambda maker, serial, _prompt: Answer(maker.good_in(serial, russian=False)),
     "good_ru": lambda maker, serial, _prompt: Answer(maker.good_in(serial, russian=True)),
+    "sentences": lambda maker, serial, _prompt: Answer(maker.sentence(serial)),
     "repetitive": _repetitive,
     "wrong_language": _wrong_language,
     "refusals": _refusals,
     "truncated": _truncated,
-    "echo": lambda _maker, _serial, prompt: Answer(last_user_turn(prompt)),
+    "echo": lambda maker, _serial, prompt: Answer(maker.last_user_turn(prompt)),
     "near_duplicates": _near_duplicates,
     "duplicates": lambda maker, serial, _prompt: Answer(maker.good(serial % FEW)),
     "markdown": _markdown,
     "numbered": _numbered,
     "numbered_with_a_gap": partial(_numbered, gap=True),
+    "thinking": _thinking("<think>\n", "\n</think>\n\n"),
+    "thinking_in_brackets": _thinking("[THINK]", "[/THINK]"),
+    "thinking_in_channels": _thinking("analysis", "assistantfinal"),
+    "thinking_of_nothing": lambda maker, serial, _prompt: Answer(f"<think>\n\n</think>\n\n{maker.good(serial)}"),
+    "continued": _continued,
     "empty": lambda _maker, _serial, _prompt: Answer(""),
     "whitespace": lambda _maker, serial, _prompt: Answer((" \n\t ", "\n\n", "\u00a0 \u2003")[serial % 3]),
     "huge": _huge,

@@ -1,11 +1,11 @@
-"""The toy tokenizer and chat template: exactly reversible, and shaped like ChatML as Qwen and SmolLM2 use it.
+"""The toy tokenizer: exactly reversible.
 
 Four UTF-8 bytes make one token, special tokens apart, which is near what real tokenizers need for English
 (4 characters a token) and Russian (2 to 2.4). A piece's id says its bytes, so all fake engines agree on ids.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin|>")
 BEGIN = SPECIALS.index("<|begin|>")
@@ -13,7 +13,6 @@ PIECE_BYTES = 4
 # Ids of pieces of 1, 2, 3, 4 bytes begin here, each range right after the one before.
 PIECE_BASES = (16, 16 + 256, 16 + 256 + 256**2, 16 + 256 + 256**2 + 256**3)
 VOCABULARY = PIECE_BASES[3] + 256**4
-DEFAULT_SYSTEM = "You are a helpful assistant."
 
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIALS)) + ")")
 
@@ -57,21 +56,6 @@ def count(text: str) -> int:
 def clip(text: str, tokens: int) -> str:
     """The whole characters that the first `tokens` tokens of a text hold; the text has no special tokens."""
     return text.encode("utf-8", "surrogatepass")[: tokens * PIECE_BYTES].decode("utf-8", "ignore")
-
-
-def chat_prompt(messages: Iterable[tuple[str, str]], *, add_generation_prompt: bool) -> str:
-    """Messages (role, content) as a prompt. Like Qwen's, the template adds a system message if none leads."""
-    turns = list(messages)
-    if not turns or turns[0][0] != "system":
-        turns.insert(0, ("system", DEFAULT_SYSTEM))
-    prompt = "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in turns)
-    return f"{prompt}<|im_start|>assistant\n" if add_generation_prompt else prompt
-
-
-def last_user_turn(prompt: str) -> str:
-    """What the user said last in a templated prompt; the whole prompt if it has no user turn."""
-    _, found, rest = prompt.rpartition("<|im_start|>user\n")
-    return rest.partition("<|im_end|>")[0] if found else prompt
 
 
 def _piece(token: int) -> bytes:
