@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
 from phrasemill.facts import Facts
 from phrasemill.mill import Mill
 from phrasemill.planning import Block, blocks_of, shard_of

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.engines.pool import EnginePool, Patience
-from phrasemill.errors import EnginesDown, ShardHopeless, StoreUnavailable
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
+from phrasemill.errors import EngineRefused, EnginesDown, ShardHopeless, StoreUnavailable
 from phrasemill.mill import Mill
 from phrasemill.planning import shard_of
 from phrasemill.progress import Progress
@@ -292,7 +293,7 @@ class TestEnd:
         started = time.monotonic()
         with pytest.raises(Exception, match="API key") as error:
             grind(quick_spec(), [engine])
-        assert type(error.value).__name__ == "EngineRefused"
+        assert isinstance(error.value, EngineRefused)
         assert time.monotonic() - started < 20
 
     def test_outage_while_blocks_are_being_saved_keeps_them(self, engine: FakeEngineProcess) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.engines.pool import Patience
+from phrasemill.engines.outage import Patience
 from phrasemill.errors import EngineRefused, EnginesDown
 from phrasemill.prompts import PromptBook
 from tests.grinding import MemoryStaging, grind, quick_spec, wait_until, wait_until_asked

@@ -76,6 +76,7 @@ class AskQueue:
         list_size: answers asked for in one list.
         n: samples of one prompt.
         entries: phrases asked for in one answer.
+        list_start: what is put behind a prompt that asks for several.
     """
 
     def __init__(
@@ -88,9 +89,11 @@ class AskQueue:
         list_size: int,
         n: int,
         entries: int = 1,
+        list_start: str = LIST_START,
     ) -> None:
         self._book = book
         self._template = template
+        self._list_start = list_start
         self._list_size = list_size
         # Only first attempts share a prompt in the book.
         self._n, self._entries = (n, entries) if first_attempt == 0 else (1, 1)
@@ -144,7 +147,7 @@ class AskQueue:
         heads = page[::group]
         prompts = self._render(heads, [self._first_attempt] * len(heads))
         if self._entries > 1:
-            prompts = [prompt + LIST_START for prompt in prompts]
+            prompts = [prompt + self._list_start for prompt in prompts]
         step = max(1, self._list_size // self._n)
         for start in range(0, len(heads), step):
             ids = page[start * group : (start + step) * group]

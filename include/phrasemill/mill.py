@@ -88,6 +88,7 @@ class Mill:
             ShardHopeless: nearly all is rejected, or an id ran out of attempts.
             EnginesDown: no engine for longer than the outage budget; what is staged is kept.
             EngineRefused: wrong key, model or path.
+            QuotaSpent: the night's budget or the API's quota is used up; what is staged is kept.
             StoreError: a block could not be read or saved.
         """
         staged = await asyncio.to_thread(self._staging.load)
@@ -105,17 +106,18 @@ class Mill:
 
     async def _write(self, missing: list[Block]) -> None:
         """Write the blocks that are missing; whatever ends it, nothing of it runs on."""
-        template = await self._pool.template()
-        self._message_at = len(template.before)  # RuleBook knows the system prompt's runs, the same for all
+        backend = await self._pool.backend()
+        self._message_at = len(backend.template.before)  # RuleBook knows the system prompt's runs, the same for all
         self._open = {block.number: OpenBlock(block) for block in missing}
         self._queue = AskQueue(
             self._book,
-            template,
+            backend.template,
             missing,
             first_attempt=self._first_attempt,
-            list_size=self._spec.engines.list_size,
+            list_size=backend.list_size,
             n=self._spec.sampling.n,
             entries=self._spec.sampling.phrases_per_prompt,
+            list_start=backend.list_start,
         )
         self._saved_at = time.monotonic()
         try:
@@ -144,7 +146,7 @@ class Mill:
         except BadPrompt as refusal:
             self._split_or_reject(asks, REFUSED, refusal)
         except EngineFault as fault:
-            if fault.reached and fault.retry_after is None:
+            if fault.reached and not fault.says_wait:
                 asks = asks.again()
             if asks.faults < FAULTS_OF_A_LIST:
                 self._queue.give_back(asks)
@@ -169,7 +171,9 @@ class Mill:
             facts.prompt_tokens += answers.prompt_tokens
             facts.completion_tokens += answers.completion_tokens
         texts = answers.texts
-        if lost := [place for place, answer in enumerate(texts) if answer is None]:
+        if answers.put_off:
+            self._queue.give_back(asks.only(sorted(answers.put_off)))
+        if lost := [place for place, text in enumerate(texts) if text is None and place not in answers.put_off]:
             self._take_back(asks.only(lost))
         if asks.entries > 1:
             texts = self._entries(asks, texts)

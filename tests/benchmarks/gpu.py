@@ -26,7 +26,8 @@ import pyarrow as pa
 
 from phrasemill.blocks import StagedBlock
 from phrasemill.corpus_file import load_corpus
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
 from phrasemill.facts import Facts
 from phrasemill.mill import Mill
 from phrasemill.planning import Block, shard_of
@@ -78,7 +79,7 @@ class Gpu:
 async def bare(spec: CorpusSpec, urls: list[str], phrases: int, *, n: int, ignore_eos: bool) -> int:
     """The bare client: lists, no checks, no storage; the same prompts, lists and prompts in flight."""
     async with EnginePool(urls, spec) as pool:
-        template = await pool.template()
+        template = (await pool.backend()).template
     book, size = PromptBook(spec), spec.engines.list_size // n
     import numpy as np
 

@@ -10,7 +10,8 @@ from phrasemill.engines.check import check_engines
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.errors import EngineRefused, EnginesDown
 from tests.engines.names import UNKNOWN, Names, engines_at
-from tests.engines.scripted import answer, scripted
+from tests.engines.scripted import Handler, answer, scripted
+from tests.engines.test_probing import chat_server
 from tests.specs import make_spec
 
 pytestmark = pytest.mark.asyncio
@@ -22,7 +23,7 @@ class TestServing:
         check = await check_engines([f"{engine.url}/v1/" for engine in engines], make_spec())
         assert check.serving == [engine.url for engine in engines]
         assert check.silent == {}
-        assert check.template.before.endswith("<|im_start|>user\n")
+        assert check.backend.template.before.endswith("<|im_start|>user\n")
 
     async def test_a_silent_one_is_named_with_the_reason(self, engine: FakeEngineProcess) -> None:
         check = await check_engines([NOBODY, engine.url], make_spec())
@@ -38,7 +39,7 @@ class TestServing:
     async def test_a_base_model_needs_no_template(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="status", status=500, path="/tokenize")
         check = await check_engines([engine.url], make_spec(model={"chat": False}))
-        assert check.template.render("as it is") == "as it is"
+        assert check.backend.template.render("as it is").endswith("as it is\n")
 
     async def test_the_right_key(self) -> None:
         with FakeEngineProcess(model="tiny-model", api_key="right") as engine:
@@ -70,6 +71,41 @@ class TestRefused:
         async with scripted(v1__models=answer(body)) as url:
             with pytest.raises(EngineRefused, match="OpenAI-compatible engine"):
                 await check_engines([url], make_spec())
+
+
+class TestModelLists:
+    async def test_a_bare_list_is_one(self) -> None:
+        async with scripted(v1__models=answer([{"id": "other"}]), v1__chat__completions=chat_server()) as url:
+            check = await check_engines([url], make_spec())
+        assert "has a list of models without 'tiny-model', but answers" in check.backend.line()
+
+    @pytest.mark.parametrize("status", [403, 404])
+    async def test_a_key_that_may_not_list_models_may_ask_one(self, status: int) -> None:
+        async with scripted(
+            v1__models=answer({"error": "scopes"}, status=status), v1__chat__completions=chat_server()
+        ) as url:
+            check = await check_engines([url], make_spec())
+        assert "no list of models that this key may see" in check.backend.line()
+
+    async def test_without_a_list_the_refusal_itself_is_told(self) -> None:
+        refusing = chat_server(lambda _body: "temperature must be 1")
+        async with scripted(v1__chat__completions=refusing) as url:
+            with pytest.raises(EngineRefused, match="temperature must be 1"):
+                await check_engines([url], make_spec())
+
+
+class TestMixed:
+    @pytest.mark.parametrize(
+        "other",
+        [
+            chat_server(most_answers=1),
+            chat_server(lambda body: "use max_completion_tokens" if "max_tokens" in body else None),
+        ],
+    )
+    async def test_engines_that_differ_in_what_they_take_are_refused(self, other: Handler) -> None:
+        async with scripted(a__v1__chat__completions=chat_server(), b__v1__chat__completions=other) as url:
+            with pytest.raises(EngineRefused, match="cannot be asked in the same way"):
+                await check_engines([f"{url}/a", f"{url}/b"], make_spec(sampling={"n": 2}))
 
 
 class TestNames:
@@ -105,9 +141,12 @@ class TestMany:
             return web.Response(status=503)
 
         paths = {f"{number}__v1__models": answer_when_all_are_asked for number in (*range(120), "last")}
+        many = [{"index": place, "text": "Well.", "finish_reason": "length"} for place in range(8)]
+        paths["last__v1__completions"] = answer({"choices": many})
         async with scripted(**paths) as url:
             urls = [f"{url}/{number}" for number in (*range(120), "last")]
-            check = await check_engines(urls, make_spec(model={"chat": False}), answer_s=5)
+            spec = make_spec(model={"chat": False}, engines={"list_size": 8})
+            check = await check_engines(urls, spec, answer_s=5)
         assert check.serving == [f"{url}/last"]
         assert all("HTTP 503" in why for why in check.silent.values())
 
@@ -127,6 +166,6 @@ class TestDown:
     async def test_a_template_that_hangs_is_given_up_in_seconds(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="hang", path="/tokenize")
         started = time.monotonic()
-        with pytest.raises(EnginesDown, match="chat template"):
-            await check_engines([engine.url], make_spec(), answer_s=0.5)
+        with pytest.raises(EnginesDown, match=r"within 0\.5 s how it can be asked"):
+            await check_engines([engine.url], make_spec(), how_s=0.5)
         assert time.monotonic() - started < 20

@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from phrasemill.engines.chat_template import BARE
 from phrasemill.engines.engine import Breaker, Engine
 from phrasemill.engines.fake.process import FakeEngineProcess
 from phrasemill.engines.http import BadPrompt, EngineFault
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
+from phrasemill.engines.probing import in_lists
 from phrasemill.errors import EngineRefused, EnginesDown
 from phrasemill.spec import CorpusSpec
 from tests.engines.scripted import answer, scripted
@@ -25,8 +28,15 @@ BRIEF = Patience(list_s=5, outage_s=1.0, silence_s=5, watch_s=0.2)
 async def opened(
     *urls: str, spec: CorpusSpec | None = None, patience: Patience = BRIEF, api_key: str | None = None
 ) -> AsyncIterator[EnginePool]:
+    """A pool that finds out for itself how to ask, unless it is told `as_lists`."""
     async with EnginePool(urls, spec or quick_spec(), patience=patience, api_key=api_key) as pool:
         yield pool
+
+
+def as_lists(pool: EnginePool) -> EnginePool:
+    """Let a pool know that its servers take lists, without asking them."""
+    pool._backend = in_lists(quick_spec(), BARE)
+    return pool
 
 
 async def ask(pool: EnginePool, *prompts: str, n: int = 1) -> list[str | None]:
@@ -62,7 +72,7 @@ class TestLists:
     ) -> None:
         spec = quick_spec(sampling={"top_p": 0.9}, model={"chat": False})
         async with opened(engine.url, spec=spec) as pool:
-            assert (await pool.template()).render("as it is") == "as it is"
+            assert (await pool.backend()).template.render("as it is") == "You write short stories.\n\nas it is\n"
             await ask(pool, "one")
         body = engine.requests(last=1)[0]["body"]
         assert (body["top_p"], body["add_special_tokens"]) == (0.9, True)
@@ -70,7 +80,7 @@ class TestLists:
     async def test_an_adapter_is_asked_for_by_its_name(self) -> None:
         with FakeEngineProcess(model="tiny-model", lora=("harbour",)) as engine:
             async with opened(engine.url, spec=quick_spec(model={"adapter": "harbour"})) as pool:
-                await pool.template()
+                await pool.backend()
                 await ask(pool, "one")
             assert engine.requests(last=1)[0]["body"]["model"] == "harbour"
 
@@ -84,7 +94,7 @@ class TestLists:
     async def test_an_answer_without_usage_still_counts(self) -> None:
         reply = {"choices": [{"index": 0, "text": "Well.", "finish_reason": "stop"}], "usage": None}
         async with scripted(v1__completions=answer(reply)) as url, opened(url) as pool:
-            answers = await pool.ask(await pool.room(1), ["one"])
+            answers = await as_lists(pool).ask(await pool.room(1), ["one"])
         assert (answers.texts, answers.completion_tokens) == (["Well."], 0)
 
     async def test_more_than_a_hundred_lists_are_in_flight_at_once(self, engine: FakeEngineProcess) -> None:
@@ -231,17 +241,28 @@ class TestPauses:
             assert pool.engines[0].healthy
         assert [engine.state()["phrases"] for engine in engines] == [0, 3]
 
-    @pytest.mark.parametrize("header", ["Wed, 21 Oct 2026 07:28:00 GMT", ""])
-    async def test_a_retry_after_that_is_no_number_is_a_plain_fault(
-        self, engine: FakeEngineProcess, header: str
+    @pytest.mark.parametrize(
+        ("headers", "waits"),
+        [
+            ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+            ({"Retry-After": "2.5"}, 2.5),
+            ({"retry-after-ms": "1500", "Retry-After": "2"}, 1.5),
+            ({"Retry-After": "soon"}, None),
+            ({"Retry-After": ""}, None),
+        ],
+    )
+    async def test_a_wait_is_told_in_seconds_in_milliseconds_or_as_a_date(
+        self, headers: dict[str, str], waits: float | None
     ) -> None:
         async def busy(_request: web.Request) -> web.Response:
-            return web.Response(status=429, headers={"Retry-After": header})
+            return web.Response(status=429, headers=headers)
 
         async with scripted(v1__completions=busy) as url, opened(url) as pool:
             with pytest.raises(EngineFault) as fault:
-                await ask(pool, "one")
-            assert fault.value.retry_after is None
+                await ask(as_lists(pool), "one")
+            assert fault.value.retry_after == waits
+            assert fault.value.throttled
+            assert pool.engines[0].pause_left_s > 0
 
 
 @pytest.mark.asyncio
@@ -250,12 +271,12 @@ class TestOutage:
         async with opened("http://127.0.0.1:9", "http://127.0.0.1:10") as pool:
             started = time.monotonic()
             with pytest.raises(EnginesDown, match=r"127\.0\.0\.1:9, http://127\.0\.0\.1:10"):
-                await pool.template()
+                await pool.backend()
             assert 0.9 < time.monotonic() - started < 20
 
     async def test_each_outage_has_the_whole_budget(self, engine: FakeEngineProcess) -> None:
         async with opened(engine.url, patience=Patience(outage_s=3)) as pool:
-            one = pool.engines[0]
+            one = as_lists(pool).engines[0]
             for _ in range(3):  # 3.6 s of outages together, 1.2 s each, of 3 s allowed
                 one.open("gone")
                 waiting = asyncio.create_task(ask(pool, "one"))
@@ -286,6 +307,7 @@ class TestOutage:
             return web.json_response(good, status=status)
 
         async with scripted(v1__completions=completions) as url, opened(url, patience=Patience(outage_s=30)) as pool:
+            as_lists(pool)
             for _ in range(3):
                 with pytest.raises(EngineFault):
                     await ask(pool, "one")
@@ -295,7 +317,7 @@ class TestOutage:
     async def test_the_template_is_learnt_when_an_engine_comes_up(self, engine: FakeEngineProcess) -> None:
         engine.faults(mode="status", status=503, path="/tokenize", count=3)
         async with opened(engine.url, patience=Patience(outage_s=30)) as pool:
-            assert "<|im_start|>" in (await pool.template()).before
+            assert "<|im_start|>" in (await pool.backend()).template.before
             assert pool.engines[0].healthy
 
 
@@ -320,7 +342,7 @@ class TestWaiting:
 
     async def test_a_closed_pool_leaves_no_task(self, engine: FakeEngineProcess) -> None:
         async with opened(engine.url, "http://127.0.0.1:9") as pool:
-            await pool.template()
+            await pool.backend()
             pool.engines[1].open("gone")
             pool._hung(pool.engines[0], "hung")
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from phrasemill.engines.chat_template import BARE
 from phrasemill.engines.http import EngineFault
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
+from phrasemill.engines.probing import in_lists
 from phrasemill.errors import EnginesDown
 from phrasemill.mill import Mill
 from phrasemill.planning import shard_of
@@ -104,6 +107,7 @@ class TestComingAndGoing:
         names = Names(["127.0.0.1"])
         async with opened(names, "dns+http://engines:9") as pool:
             with pytest.raises(EngineFault):
+                pool._backend = in_lists(quick_spec(), BARE)
                 await pool.ask(await pool.room(1), ["one"])
             assert not pool.engines[0].healthy
             names.addresses = []

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from phrasemill.engines.engine import Engine
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
 from phrasemill.engines.watch import EngineWatch, Reading
 from phrasemill.mill import Mill
 from phrasemill.planning import shard_of

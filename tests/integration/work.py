@@ -23,7 +23,7 @@ from botocore.config import Config
 
 import phrasemill.gate.note
 from phrasemill import steps
-from phrasemill.engines.pool import Patience
+from phrasemill.engines.outage import Patience
 from phrasemill.errors import PhrasemillError
 from phrasemill.spec import CorpusSpec
 from phrasemill.steps import Workplace

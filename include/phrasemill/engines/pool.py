@@ -6,40 +6,24 @@ Engines that are given by a name come and go while the pool is open: the name is
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from phrasemill.engines.chat_template import BARE, ChatTemplate, learn_template
+from phrasemill.engines.backend import CHAT_IN_FLIGHT, Backend, Request
 from phrasemill.engines.engine import Answers, Breaker, Engine
 from phrasemill.engines.finding import NONE_GIVEN, EngineFinder, LookUp, look_up
-from phrasemill.engines.http import BadPrompt, EngineFault, get_text, open_session
+from phrasemill.engines.http import BadPrompt, EngineFault, Filtered, get_text, open_session
+from phrasemill.engines.outage import Outage, Patience
+from phrasemill.engines.probing import find_backend
 from phrasemill.engines.sockets import allow_sockets
+from phrasemill.engines.throttle import Throttle, Turn
 from phrasemill.engines.watch import EngineWatch
-from phrasemill.errors import EngineRefused, EnginesDown
-from phrasemill.listing import list_tokens
+from phrasemill.errors import EngineRefused, PhrasemillError
 from phrasemill.sharing import Part, all_alone
 from phrasemill.spec import CorpusSpec
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the client waits for what, in seconds."""
-
-    list_s: float = 300
-    """The deadline of one request list."""
-    outage_s: float = 300
-    """How long all engines may be away before the shard is given up for now."""
-    silence_s: float = 60
-    """How long an engine with work in flight may bring forth no token before it counts as hung."""
-    watch_s: float = 5
-    """Between two looks at /metrics."""
-    names_s: float = 30
-    """Between two look-ups of engines that are given by name; Kubernetes lets others keep an answer for 5 to 30 s."""
 
 
 class EnginePool:
@@ -52,6 +36,7 @@ class EnginePool:
         patience: waiting times.
         part: chooses among all engines found those that are asked, and says how many tasks share them.
         look_up: finds the addresses of names.
+        throttle: gives leave for every request; None lets all go at once.
 
     Raises:
         EngineRefused: no URL is given, or something that is none.
@@ -66,6 +51,7 @@ class EnginePool:
         patience: Patience | None = None,
         part: Callable[[Sequence[str]], Part] = all_alone,
         look_up: LookUp = look_up,
+        throttle: Throttle | None = None,
     ) -> None:
         if not urls:
             raise EngineRefused(NONE_GIVEN)
@@ -77,28 +63,18 @@ class EnginePool:
         self._lost: dict[str, str] = {}
         self._spec = spec
         self._api_key = api_key
-        self._template: ChatTemplate | None = None
+        self._throttle = throttle
+        self._backend: Backend | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unusable_since: float | None = None
-        self._said_so = False
-        sampling = spec.sampling
-        self._body: dict[str, Any] = {
-            "model": spec.model.served,
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            # A chat template brings its own special tokens; a base model's prompt needs the tokenizer's.
-            "add_special_tokens": not spec.model.chat,
-        }
-        if sampling.top_p < 1:
-            self._body["top_p"] = sampling.top_p
+        self._outage = Outage(self.patience)
 
     async def __aenter__(self) -> Self:
         await self._find()
         self._session = open_session(self._api_key)
         limits, samples = self._spec.engines, self._spec.sampling.n
         self.watch = EngineWatch(self._session, self.engines, limits, hung=self._hung, samples=samples)
-        self._start(self.watch.run(every_s=self.patience.watch_s, silence_s=self.patience.silence_s))
+        self._watching = self._start(self.watch.run(every_s=self.patience.watch_s, silence_s=self.patience.silence_s))
         if self._finder.has_names:
             self._start(self._find_again())
         return self
@@ -111,26 +87,40 @@ class EnginePool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    async def template(self) -> ChatTemplate:
-        """The chat template, learnt from the first engine that answers.
+    async def backend(self) -> Backend:
+        """How the engines are asked, found out from the first that answers.
 
         Raises:
-            EngineRefused: an engine cannot render it, or refuses key or model.
+            EngineRefused: it has no way to be asked, or refuses key or model.
             EnginesDown: none answers within the outage budget.
+            QuotaSpent: see `ask`.
         """
-        if not self._spec.model.chat:
-            return BARE
-        while self._template is None:
+        while self._backend is None:
             engine = await self.room(0)
             try:
-                self._template = await learn_template(
-                    self._session, engine.url, model=self._spec.model.name, system=self._spec.prompts.system
-                )
+                found = await find_backend(self._session, engine.url, self._spec, throttle=self._throttle, prove=False)
             except EngineFault as fault:
                 self._note(engine, fault)
             else:
                 self._note_answer(engine)
-        return self._template
+                self._backend = found
+                self._ask_as(found)
+        return self._backend
+
+    def _ask_as(self, backend: Backend) -> None:
+        """Without metrics to look at, windows are a fixed number of requests, and 429 makes them smaller."""
+        log.info("%s", backend.line())
+        if backend.kind == "vllm":
+            return
+        self._watching.cancel()
+        for engine in self.engines:
+            self._bound(engine, backend)
+
+    def _bound(self, engine: Engine, backend: Backend) -> None:
+        limits, most = self._spec.engines.limits, CHAT_IN_FLIGHT
+        if limits and limits.concurrent:  # requests, and a window counts answers
+            most = limits.concurrent * (self._spec.sampling.n if backend.takes_n else 1)
+        engine.ceiling = engine.window = max(1, min(engine.share, most))
 
     async def room(self, size: int) -> Engine:
         """Wait for an engine with room for `size` prompts, take the least loaded, and reserve the room.
@@ -147,7 +137,7 @@ class EnginePool:
             self._changed.clear()
             # Not wait_for: until Python 3.12 it swallows a cancellation that comes together with the change.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait_s()):
+                async with asyncio.timeout(self._outage.wait_s(self.engines, self._asked_for())):
                     await self._changed.wait()
 
     def leave(self, engine: Engine, size: int) -> None:
@@ -165,23 +155,60 @@ class EnginePool:
             EngineFault: it is noted already; ask again, wherever there is room.
             BadPrompt: a prompt of the list is refused.
             EngineRefused: key, model or path is wrong.
+            QuotaSpent: the budget would be passed, or the API says that its quota is used up.
         """
-        body = self._body | {"prompt": prompts} | ({"n": n} if n > 1 else {})
-        if entries > 1:
-            body["max_tokens"] = list_tokens(self._spec.sampling.max_tokens, entries)
+        backend = await self.backend()
         try:
-            answers = await engine.ask(self._session, body, timeout_s=self.patience.list_s)
-        except EngineFault as fault:
-            self._note(engine, fault)
-            raise
-        except BadPrompt:
-            self._note_answer(engine)
-            raise
-        else:
-            self._note_answer(engine)
-            return answers
+            requests = backend.requests(prompts, n=n, entries=entries)
+            if len(requests) == 1:
+                return await self._send(engine, requests[0])
+            replies = await asyncio.gather(
+                *(self._send(engine, request) for request in requests), return_exceptions=True
+            )
+            return _joined(requests, replies)
         finally:
             self.leave(engine, len(prompts) * n)
+
+    async def _turn(self, engine: Engine, request: Request) -> Turn | None:
+        """Wait for leave to send a request."""
+        if self._throttle is None:
+            return None
+        engine.waiting += request.answers
+        try:
+            return await self._throttle.turn(
+                prompt_bytes=request.prompt_bytes, completion_tokens=request.completion_tokens
+            )
+        finally:
+            engine.waiting -= request.answers
+
+    async def _send(self, engine: Engine, request: Request) -> Answers:
+        """Send one request when its turn has come, and note what becomes of it."""
+        turn = await self._turn(engine, request)
+        if turn and engine.left_alone:  # its turn may have come minutes after its room
+            turn.unanswered(billed=False)
+            raise EngineFault(f"{engine.url}: is left alone for now", reached=False)
+        answers, billed = None, True
+        try:
+            answers = await engine.ask(self._session, request, timeout_s=self.patience.list_s)
+        except EngineFault as fault:
+            billed = fault.reached and not fault.says_wait
+            self._note(engine, fault)
+            raise
+        except BadPrompt as refusal:
+            billed = isinstance(refusal, Filtered)
+            self._note_answer(engine)
+            raise
+        except PhrasemillError:
+            billed = False
+            raise
+        else:
+            self._note_answer(engine, request.answers)
+            return answers
+        finally:
+            if turn and answers and answers.completion_tokens:
+                turn.answered(prompt_tokens=answers.prompt_tokens, completion_tokens=answers.completion_tokens)
+            elif turn:
+                turn.unanswered(billed=billed)
 
     async def _find_again(self) -> None:
         while True:
@@ -204,12 +231,17 @@ class EnginePool:
                 log.info("engines found: %s", ", ".join(sorted(fresh)))
         for engine in list(self.engines):
             engine.share = share
+            if engine.url in fresh and self._backend and self._backend.kind == "chat":
+                self._bound(engine, self._backend)
             gone = engine.url not in part.engines
             if gone and not engine.leaving:
                 log.info("engine %s is no longer one of this task's, and gets no new lists", engine.url)
             engine.leaving = gone
             self._drop_if_gone(engine)
         self._changed.set()
+
+    def _asked_for(self) -> str:
+        return ", ".join(self._lost.get(url, url) for url in self._urls)
 
     def _drop_if_gone(self, engine: Engine) -> None:
         if engine.leaving and not engine.in_flight and engine in self.engines:
@@ -225,9 +257,9 @@ class EnginePool:
         if engine.note_fault(fault):
             self._start(self._recover(engine))
 
-    def _note_answer(self, engine: Engine) -> None:
-        engine.note_answer()
-        self._unusable_since, self._said_so = None, False
+    def _note_answer(self, engine: Engine, answers: int = 1) -> None:
+        engine.note_answer(answers)
+        self._outage.over()
 
     async def _recover(self, engine: Engine) -> None:
         """Look at /health until it answers, then let one list through."""
@@ -242,37 +274,36 @@ class EnginePool:
             engine.offer_trial()
             self._changed.set()
 
-    def _wait_s(self) -> float:
-        """Seconds to wait for a change at most.
-
-        Raises EnginesDown once the outage budget is spent: it runs while no engine can be asked, and only an
-        answer ends it, so an engine that is healthy but answers nothing does not hold a shard for ever.
-        """
-        engines = [engine for engine in self.engines if not engine.leaving]
-        pauses = [pause for engine in engines if (pause := engine.pause_left_s)]
-        if any(engine.healthy and not engine.pause_left_s for engine in engines):
-            return min([*pauses, self.patience.watch_s])
-        now = time.monotonic()
-        if self._unusable_since is None:
-            self._unusable_since = now
-        if not self._said_so and not any(engine.healthy for engine in engines):
-            self._said_so = True
-            log.warning("no engine answers; waiting up to %.0f s for one to come back", self.patience.outage_s)
-        left = self._unusable_since + self.patience.outage_s - now
-        if left <= 0:
-            asked = ", ".join(self._lost.get(url, url) for url in self._urls)
-            raise EnginesDown(
-                f"no engine has answered for {self.patience.outage_s:g} s ({asked}); start them again and retry: "
-                "what is staged is kept"
-            )
-        return min([*pauses, left])
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("the engines are not looked after any more; this is a bug in phrasemill", exc_info=error)
+
+
+def _joined(requests: Sequence[Request], replies: Sequence[Answers | BaseException]) -> Answers:
+    """Several replies as one; None where there is none, unless there is none at all. Raises what no retry mends."""
+    faults = [reply for reply in replies if isinstance(reply, BaseException)]
+    for fault in faults:
+        if len(faults) == len(replies) or not isinstance(fault, EngineFault | BadPrompt):
+            raise fault
+    texts: list[str | None] = []
+    prompt_tokens = completion_tokens = 0
+    seconds = 0.0
+    put_off: set[int] = set()
+    for request, reply in zip(requests, replies, strict=True):
+        if isinstance(reply, BaseException):
+            if isinstance(reply, EngineFault) and (reply.says_wait or not reply.reached):
+                put_off.update(range(len(texts), len(texts) + request.answers))
+            texts += [None] * request.answers
+            continue
+        texts += reply.texts
+        prompt_tokens += reply.prompt_tokens
+        completion_tokens += reply.completion_tokens
+        seconds = max(seconds, reply.seconds)
+    return Answers(texts, prompt_tokens, completion_tokens, seconds, frozenset(put_off))

@@ -56,15 +56,19 @@ class EngineWatch:
         try:
             reading = read_page(await get_text(self.session, f"{engine.url}/metrics", timeout_s=every_s), before)
         except (EngineRefused, ValueError):
-            return  # without vLLM's metrics the window stays the task's share, and the deadline of each list holds
+            # Without vLLM's metrics (a proxy may keep them) the window is the task's share, less where a 429 has halved
+            # it, and the deadline of each list holds.
+            engine.ceiling = engine.share
+            return
         except EngineFault:
             if before is None:
                 return
             reading = before  # a hung engine may not answer here either
         else:
             self.readings[engine.url] = reading
+            engine.ceiling = 0
             self._resize(engine, reading)
-        if not engine.in_flight:
+        if engine.in_flight <= engine.waiting:
             reading.moved_at = time.monotonic()
         silent_s = time.monotonic() - reading.moved_at
         if silent_s > silence_s:

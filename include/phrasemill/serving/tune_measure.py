@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
 from phrasemill.errors import ShardHopeless
 from phrasemill.mill import HOPELESS_SHARE, Mill
 from phrasemill.planning import Shard
