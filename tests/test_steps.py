@@ -8,7 +8,7 @@ import pytest
 
 from phrasemill.acceptance import accept
 from phrasemill.engines.fake.process import FakeEngineProcess
-from phrasemill.engines.pool import Patience
+from phrasemill.engines.outage import Patience
 from phrasemill.errors import (
     EngineRefused,
     EnginesDown,
@@ -136,6 +136,7 @@ class TestPreflight:
         found = preflight(replace(place, engine_urls=(*place.engine_urls, NOBODY)))
         assert found == {
             "engines": "1 of 2 serve tiny-model",
+            "asked": "vLLM 0.32.0: lists of 64 prompts to /v1/completions, the fast path, 1024 tokens of context",
             "bucket": "conditional puts are honoured",
             "fingerprint": place.store.fingerprint,
         }

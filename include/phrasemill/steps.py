@@ -6,26 +6,32 @@ A step whose work is done already (there is a manifest) returns at once: clearin
 
 import asyncio
 import hashlib
+import itertools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from phrasemill.engines.check import check_engines
-from phrasemill.engines.pool import EnginePool, Patience
+from phrasemill.account import account_throttle, limited
+from phrasemill.dry_run.telling import log_dry_run
+from phrasemill.engines.check import EngineCheck, check_engines
+from phrasemill.engines.outage import Patience
+from phrasemill.engines.pool import EnginePool
 from phrasemill.errors import GateFailed, StagingIncomplete
 from phrasemill.facts import Facts
+from phrasemill.limit_settings import ApiLimits
 from phrasemill.manifest import Manifest
 from phrasemill.mill import Mill
-from phrasemill.planning import Shard, shard_of
+from phrasemill.planning import Shard, shard_of, shards_of_night
 from phrasemill.progress import Progress
 from phrasemill.rules import check_rules
 from phrasemill.sharing import part_of_task
-from phrasemill.spec import CorpusSpec
+from phrasemill.snapshot import take_snapshot
+from phrasemill.spec import MAX_SHARDS_A_NIGHT, CorpusSpec
 from phrasemill.store.commit import commit_shard
 from phrasemill.store.corpus_store import CorpusStore
 from phrasemill.store.probe import probe_bucket
@@ -45,28 +51,40 @@ class Workplace:
     api_key: str | None = field(default=None, repr=False)
     run_id: str = "cli"
     patience: Patience = Patience()  # noqa: RUF009
+    limits: ApiLimits | None = None
+    """Of the engines' connection; without any, those of the corpus file hold."""
 
 
-def preflight(place: Workplace) -> dict[str, Any]:
+def preflight(place: Workplace, *, shards: Sequence[int] = ()) -> dict[str, Any]:
     """Check engines and bucket in seconds, and record the corpus file; returns what was found, in words.
 
+    What `shards` will take is logged where something is limited or paid by the token.
+
     Raises:
-        EnginesDown, EngineRefused, StoreError: with what to do.
+        EnginesDown, EngineRefused, QuotaSpent, StoreError: with what to do.
     """
     check_rules(place.spec)
-    engines = asyncio.run(check_engines(place.engine_urls, place.spec, api_key=place.api_key))
+    engines = asyncio.run(_check_engines(place))
     for url, why in engines.silent.items():
         log.warning("engine %s does not answer and is left out until it does: %s", url, why)
     bucket = probe_bucket(place.store)
     for warning in bucket.warnings:
         log.warning("%s", warning)
     place.store.record_spec()
+    log_dry_run(place, shards, engines.backend)
     found = len(engines.serving) + len(engines.silent)
     return {
         "engines": f"{len(engines.serving)} of {found} serve {place.spec.model.served}",
+        "asked": engines.backend.line(),
         "bucket": str(bucket),
         "fingerprint": place.store.fingerprint,
     }
+
+
+async def _check_engines(place: Workplace) -> EngineCheck:
+    spec = limited(place.spec, place.limits)
+    async with account_throttle(place.store.bucket, spec) as throttle:
+        return await check_engines(place.engine_urls, spec, api_key=place.api_key, throttle=throttle)
 
 
 def plan(place: Workplace, numbers: list[int]) -> list[dict[str, Any]]:
@@ -88,6 +106,22 @@ def plan(place: Workplace, numbers: list[int]) -> list[dict[str, Any]]:
     ]
 
 
+def left_behind(place: Workplace, night: int) -> list[int]:
+    """Shards of earlier nights that a night goes on with, oldest first; none in a corpus without a budget.
+
+    They have no manifest and do not lie in quarantine. There are no more of them than leave room for the night's own
+    in what Airflow maps in one run.
+    """
+    limits = limited(place.spec, place.limits).engines.limits
+    if limits is None or limits.budget_per_night is None:
+        return []
+    own = len(shards_of_night(place.spec, night))
+    before = min(night * place.spec.schedule.shards_per_night, place.spec.shard_count)
+    seen = take_snapshot(place.store)
+    missing = (number for number in range(before) if number not in seen.shards and number not in seen.held)
+    return list(itertools.islice(missing, MAX_SHARDS_A_NIGHT - own))
+
+
 def next_uncommitted(place: Workplace, count: int) -> list[int]:
     """The first `count` shards that have no manifest."""
     committed = set(place.store.committed())
@@ -102,6 +136,7 @@ def generate(
 
     Raises:
         ShardHopeless, EngineRefused, FingerprintMismatch: no retry mends it.
+        QuotaSpent: the night's budget or the API's quota is used up; what is staged is kept.
         EnginesDown, StoreUnavailable: a retry may; what is staged is kept.
     """
     shard, done = _look_up(place, shard_number)
@@ -112,14 +147,18 @@ def generate(
     _clear_used(staging, shard, begin=begin)
 
     async def grind() -> Facts:
-        pool = EnginePool(
-            place.engine_urls,
-            place.spec,
-            api_key=place.api_key,
-            patience=place.patience,
-            part=lambda found: part_of_task(found, shard_number),
-        )
-        async with pool:
+        spec = limited(place.spec, place.limits)
+        async with (
+            account_throttle(place.store.bucket, spec) as throttle,
+            EnginePool(
+                place.engine_urls,
+                spec,
+                api_key=place.api_key,
+                patience=place.patience,
+                part=lambda found: part_of_task(found, shard_number),
+                throttle=throttle,
+            ) as pool,
+        ):
             mill = Mill(
                 place.spec,
                 shard,

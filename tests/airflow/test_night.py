@@ -3,13 +3,18 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from phrasemill import account
+from phrasemill.allowance import open_allowance
+from phrasemill.allowance.clock import utc_now
 from phrasemill.corpus_file import dump_corpus
 from phrasemill.engines.fake.process import FakeEngineProcess
+from phrasemill.price_settings import Price
 from phrasemill.snapshot import take_snapshot
 from phrasemill.spec import CorpusSpec
 from phrasemill.store.bucket import Bucket
@@ -29,7 +34,7 @@ def engine() -> Iterator[FakeEngineProcess]:
 
 @pytest.fixture
 def connect_engine(engine: FakeEngineProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def connect(**extra: str) -> None:
+    def connect(**extra: Any) -> None:
         connection = {"conn_type": "vllm", "extra": {"urls": engine.url} | extra}
         monkeypatch.setenv("AIRFLOW_CONN_PHRASEMILL_ENGINES", json.dumps(connection))
 
@@ -133,6 +138,56 @@ class TestAWholeNight:
         run_night(shards="1")
         run_night(next_shards=2)
         assert store.committed() == [0, 1, 2]
+
+
+class TestABudget:
+    def test_a_later_date_goes_on_with_what_earlier_ones_left_and_reports_it(
+        self, run_night: Callable[..., Any], store: CorpusStore, spec: CorpusSpec, connect_engine: Callable[..., None]
+    ) -> None:
+        connect_engine(limits={"budget_per_night": 5})
+        paid = spec.model_copy(update={"price": Price(per_million_completion_tokens=0.5)})
+        run = run_night(paid, date=dt.datetime(2026, 11, 2, 21, 0, tzinfo=dt.UTC))
+        assert run.state == "success"
+        assert store.committed() == [0, 1, 2, 3]
+        summary = json.loads(store.bucket.get(store.keys.report("2026-11-02", "summary.json")) or b"")
+        assert (summary["phrases"], summary["state"]) == (240, "complete")
+
+    @pytest.fixture
+    def paid(self, spec: CorpusSpec, connect_engine: Callable[..., None]) -> CorpusSpec:
+        """Two shards that take about 3.7 each, a list setting aside 1, of a budget of 7."""
+        # It has begun six hours ago, whenever that is: no budget ends within a test.
+        begins = f"{utc_now().astimezone(spec.schedule.zone) - dt.timedelta(hours=6):%H}:00"
+        connect_engine(limits={"budget_per_night": 7, "budget_begins": begins})
+        price = Price(per_million_prompt_tokens=1000, per_million_completion_tokens=1000)
+        engines = spec.engines.model_copy(update={"list_size": 4})
+        sizes = {"target_phrases": 120, "block_phrases": 10}
+        return spec.model_copy(update=sizes | {"engines": engines, "price": price})
+
+    def test_a_spent_one_ends_the_night_at_once_and_a_night_of_the_next_day_finishes_it(
+        self, run_night: Callable[..., Any], store: CorpusStore, paid: CorpusSpec, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from phrasemill.airflow import workplace
+
+        errors: list[str] = []
+        monkeypatch.setattr(workplace.log, "error", lambda form, *parts: errors.append(form % parts))
+        night = dt.datetime(2026, 11, 1, 21, 0, tzinfo=dt.UTC)
+        run = run_night(paid, date=night)
+        assert run.state == "failed"
+        assert states(run)["shard.generate"] == ["success", "failed"]
+        assert states(run)["close_night"] == ["failed"]
+        tries = {(ti.task_id, ti.map_index): ti.try_number for ti in run.get_task_instances()}
+        assert tries["shard.generate", 1] == 1
+        spent, red = errors
+        assert "the budget begins anew on" in spent
+        assert "1 of 2 shards missing" in red
+        assert ". Of the budget of 7 EUR until" in red
+        assert red.endswith("are spent; a later night goes on with what is missing")
+        assert (store.committed(), list(take_snapshot(store).staged)) == ([0], [1])
+
+        tomorrow = partial(open_allowance, now=lambda: utc_now() + dt.timedelta(days=1))
+        monkeypatch.setattr(account, "open_allowance", tomorrow)
+        later = run_night(paid, date=night + dt.timedelta(days=1))
+        assert (later.state, store.committed()) == ("success", [0, 1])
 
 
 class TestWhenSomethingIsWrong:

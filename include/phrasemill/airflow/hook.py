@@ -5,14 +5,16 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 
+from phrasemill.airflow.limits import read_limits
 from phrasemill.engines.finding import find_engines, read_urls, split_urls
 from phrasemill.engines.http import EngineFault, get_text, open_session
 from phrasemill.engines.sockets import allow_sockets
 from phrasemill.errors import EngineRefused, PhrasemillError
+from phrasemill.limit_settings import ApiLimits
 
 
 class EnginesHook(BaseHook):
-    """Reads engine URLs, model and API key from a connection; holds no connection open.
+    """Reads engine URLs, model, limits and API key from a connection; holds no connection open.
 
     Args:
         conn_id: the Airflow connection.
@@ -32,6 +34,15 @@ class EnginesHook(BaseHook):
         self.model: str | None = extra.get("model") or None
         self.api_key: str | None = self._connection.password or None
 
+    def limits(self) -> ApiLimits | None:
+        """The account's limits, from extra `limits`: an object, or its JSON as text; None without any.
+
+        Raises:
+            EngineRefused: they are no limits; one line says what is wrong and how to mend it.
+        """
+        given = self._connection.extra_dejson.get("limits")
+        return read_limits(given, where=f"connection {self.conn_id!r}, field 'Limits'") if given else None
+
     def get_conn(self) -> tuple[str, ...]:
         """The engines' base URLs, as the connection has them: names are not looked up yet.
 
@@ -45,6 +56,7 @@ class EnginesHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask every engine for its models; what the UI's test button calls."""
         try:
+            self.limits()
             return True, asyncio.run(self._answers())
         except PhrasemillError as error:
             return False, str(error)

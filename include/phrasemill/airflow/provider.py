@@ -33,6 +33,15 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "The model that they serve; corpora of another model are refused.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "limits": {
+                        "label": "Limits",
+                        "description": (
+                            'What a hosted API allows, and what may be spent on it, such as {"requests_per_minute": '
+                            '60, "budget_per_night": 5}. They go before those of corpus files. Others: '
+                            "tokens_per_minute, tokens_per_second, concurrent, budget_begins."
+                        ),
+                        "schema": {"type": ["object", "null"]},
+                    },
                 },
             }
         ],

@@ -28,7 +28,7 @@ def workplace(corpus: str, run_id: str, *, engines: bool = False) -> Workplace:
 
     Raises:
         SpecError: the corpus file is wrong.
-        EngineRefused: the engines' connection names none, or another model.
+        EngineRefused: the engines' connection names none, or another model, or limits that cannot hold.
     """
     spec = load_corpus(find_corpus(corpus))
     store = corpus_store(spec)
@@ -40,7 +40,22 @@ def workplace(corpus: str, run_id: str, *, engines: bool = False) -> Workplace:
             f"connection {hook.conn_id!r} is for model {hook.model!r}, corpus {spec.name!r} names "
             f"{spec.model.name!r}; name another connection under engines.connection, or correct the model"
         )
-    return Workplace(spec=spec, store=store, run_id=run_id, engine_urls=hook.get_conn(), api_key=hook.api_key)
+    limits = hook.limits()
+    by_token = spec.price is not None and spec.price.per_gpu_hour is None
+    if limits and limits.budget_per_night and not by_token:
+        raise EngineRefused(
+            f"connection {hook.conn_id!r} has a budget_per_night of {limits.budget_per_night:g}, and corpus "
+            f"{spec.name!r} does not say what a token costs; give price.per_million_prompt_tokens and "
+            "per_million_completion_tokens in the corpus file, or take the budget out of the connection"
+        )
+    return Workplace(
+        spec=spec,
+        store=store,
+        run_id=run_id,
+        engine_urls=hook.get_conn(),
+        api_key=hook.api_key,
+        limits=limits,
+    )
 
 
 def corpus_store(spec: CorpusSpec) -> CorpusStore:

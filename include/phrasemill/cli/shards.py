@@ -12,7 +12,7 @@ import typer
 from phrasemill.cli.bucket import open_store
 from phrasemill.cli.corpora import Corpus
 from phrasemill.engines.finding import read_urls
-from phrasemill.errors import PhrasemillError, PlanError
+from phrasemill.errors import PhrasemillError, PlanError, QuotaSpent
 from phrasemill.extras import BUCKETS, GATE, PAGES, require
 from phrasemill.planning import format_shards, nights_needed, parse_shards, shards_of_night
 from phrasemill.serving.api_key import read_api_key
@@ -29,16 +29,26 @@ Engines = Annotated[
 
 def run(
     corpus: Corpus,
-    engines: Engines,
+    *,
+    engines: Engines = "",
     shards: Annotated[str | None, typer.Option(help="Shard numbers such as 0-3, 7.")] = None,
     next_shards: Annotated[
         int, typer.Option("--next", min=1, help="Without --shards: how many uncommitted shards.")
     ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell requests, tokens, time and money; no engine is asked.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Grind, gate and commit shards without Airflow, one after the other.
 
     An API key is read from PHRASEMILL_API_KEY, never from the command line, where others could see it.
     """
+    if dry_run:
+        _show_dry_run(corpus, shards, next_shards, as_json=as_json)
+        return
+    if as_json:
+        raise PlanError("--json prints a dry run; give --dry-run too, or leave it out")
     require("run", (*BUCKETS, *GATE))
     from phrasemill import steps  # noqa: PLC0415
     from phrasemill.grind_progress import GrindProgress  # noqa: PLC0415
@@ -61,10 +71,28 @@ def run(
             except PhrasemillError as error:
                 failures.append(str(error))
                 progress.fail(item["label"])
+                if isinstance(error, QuotaSpent):
+                    break  # the other shards would only say the same
             else:
                 progress.finish(item["label"], done["data"])
     if failures:
         raise PhrasemillError("\n".join(failures))
+
+
+def _show_dry_run(corpus: str, shards: str | None, next_shards: int, *, as_json: bool) -> None:
+    require("run", BUCKETS)
+    from phrasemill import steps  # noqa: PLC0415
+    from phrasemill.dry_run.looking import dry_run  # noqa: PLC0415
+    from phrasemill.dry_run.words import dry_run_lines  # noqa: PLC0415
+
+    place = _workplace(corpus)
+    numbers = parse_shards(place.spec, shards) if shards else steps.next_uncommitted(place, next_shards)
+    found = dry_run(place, numbers)
+    if as_json:
+        out.print(found.model_dump_json(indent=2), markup=False, highlight=False, soft_wrap=True)
+        return
+    for line in dry_run_lines(found):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def status(

@@ -117,10 +117,9 @@ def prompt_tokens(spec: CorpusSpec, *, model: str, book: Book) -> Range:
     ids = np.arange(0, spec.target_phrases, max(1, spec.target_phrases // PROMPTS_READ))[:PROMPTS_READ]
     texts = PromptBook(spec).texts(ids, np.zeros_like(ids))
     chars = sum(map(len, texts)) / len(texts)
-    around = 0
-    if spec.model.chat:
-        chars += len(spec.prompts.system or "")
-        around = CHAT_TOKENS
+    chars += len(spec.prompts.system or "")
+    chars += sum(len(example.prompt) + len(example.phrase) for example in spec.prompts.examples)
+    around = CHAT_TOKENS * (1 + len(spec.prompts.examples)) if spec.model.chat else 0
     per_token = book.constant("chars_per_token", book.model(model).tokenizer, spec.language).value
     return Range(
         low=chars / per_token.high * (1 - PROMPT_SPREAD) + around,

@@ -35,7 +35,7 @@ def reckon(question: Question, ground: Ground, book: Book, *, values: Mapping[st
     """The outcome where each premise has the value that is given."""
     chars_each, bytes_each = values["phrase_chars"], values["bytes_per_char"]
     phrases = _phrases(question, chars_each, bytes_each) * (1 + question.oversample)
-    written = _completion_tokens(values)
+    written = completion_tokens(values)
     asked = values["prompt_tokens"] / question.n
     rate = _rate(question, ground, book, values=values, written=written)
     redone = 1 + values["failures"]
@@ -81,7 +81,8 @@ def _phrases(question: Question, chars_each: float, bytes_each: float) -> float:
     return chars / chars_each
 
 
-def _completion_tokens(values: Mapping[str, float]) -> float:
+def completion_tokens(values: Mapping[str, float]) -> float:
+    """Tokens written for one output, as measured or from its length."""
     if "completion_tokens" in values:
         return values["completion_tokens"]
     # One more for the token that ends an answer.
