@@ -11,11 +11,11 @@ LIST_START = "1."  # the answer's own beginning, put behind the prompt: small mo
 NUMBER_TOKENS = 4  # a number, its mark, the space and the line's end
 REQUESTS = {
     "en": (
-        "Do the task below {count} times, each time differently. Answer with a numbered list from 1 to {count}, "
+        "Do the task below {times}, each time differently. Answer with a numbered list from 1 to {count}, "
         "one sentence a line, and nothing else.\n\n"
     ),
     "ru": (
-        "Выполни задание ниже {count} раз, каждый раз по-новому. Ответь нумерованным списком от 1 до {count}, "
+        "Выполни задание ниже {times}, каждый раз по-новому. Ответь нумерованным списком от 1 до {count}, "
         "по одному предложению в строке, и больше ничего не пиши.\n\n"
     ),
 }
@@ -26,7 +26,13 @@ def list_request(language: str, count: int) -> str:
 
     It stands first because it is the same for all prompts, and engines keep shared beginnings.
     """
-    return REQUESTS[language].format(count=count) if count > 1 else ""
+    return REQUESTS[language].format(count=count, times=_times(language, count)) if count > 1 else ""
+
+
+def _times(language: str, count: int) -> str:
+    if language == "ru":
+        return f"{count} раза" if count % 10 in {2, 3, 4} and count % 100 not in {12, 13, 14} else f"{count} раз"
+    return f"{count} times"
 
 
 def list_tokens(max_tokens: int, count: int) -> int:

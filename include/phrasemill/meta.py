@@ -24,10 +24,13 @@ OPENERS = (
     "конечно, вот", "конечно, я могу", "разумеется, вот", "хорошо, вот", "вот предложение", "вот одно предложение",
     "вот пример", "вот яркое предложение", "вот вариант", "вот ваш", "это предложение описывает",
     "пожалуйста, уточните", "пожалуйста, предоставьте",
-    "конечно! ", "разумеется! ", "хорошо, давайте", "с удовольствием напишу", "ниже приведен", "ниже представлен",
+    "конечно! ", "разумеется! ", "хорошо, давайте", "с удовольствием напишу", "ниже приведен", "ниже приведён",
     "по вашему запросу", "в данном предложении", "в этой сцене", "сцена описывает", "сцена изображает",
     "предложение описывает", "надеюсь, это предложение", "вот несколько", "вот описание", "вот короткое предложение",
-    "пользователь просит", "пользователь хочет", "примечание:",
+    "пользователь просит", "пользователь хочет", "хорошо, пользователь", "примечание:", "ниже представлен",
+    "конечно, давайте", "конечно, напишу", "конечно, я напишу", "данное предложение", "это предложение передаёт",
+    "это предложение передает", "это предложение показывает", "мне нужно написать предложение",
+    "мне нужно придумать предложение", "нужно написать предложение", "нужно придумать предложение",
     # refusals
     "i'm sorry, but i c", "i am sorry, but i c", "i'm sorry, i c", "i'm sorry, but as", "sorry, but i c",
     "i apologize, but", "i apologize for the", "unfortunately, i c", "unfortunately, as an",
@@ -39,14 +42,16 @@ OPENERS = (
     "я не могу предоставить", "как ии ", "как ии,", "как ии-", "я не могу ответить на этот запрос",
     "я всего лишь языковая", "я — языковая", "я языковая модель", "прошу прощения, но я не", "мне жаль, но я не могу",
     "извините, я не могу", "простите, я не могу", "как виртуальный помощник", "как искусственный интеллект",
-    "как языковая модель",
+    "как языковая модель", "я искусственный интеллект", "я — искусственный интеллект", "я - искусственный интеллект",
+    "я — ии", "я - ии", "я являюсь ии", "я являюсь искусственным", "будучи ии", "как большая языковая",
+    "я не имею возможности", "я не в состоянии выполнить", "я не могу продолжить этот",
 )
 # The word that gives a phrase away -> the phrase, wherever it stands. The word is never the phrase's last one,
 # which may carry a comma.
 GIVEAWAYS = {
     "ai": "as an ai ", "ai,": "as an ai,", "language": "language model", "vivid": "vivid sentence",
     "scene": "scene number", "characters": "characters long", "your": "your prompt", "given": "given prompt",
-    "know": "let me know if you need", "языковая": "языковая модель", "языковой": "языковой модели",
+    "know": "let me know if you need", "языковая": "языковая модель", "языковой": "языковой модел",
     "this": "in this scene", "set": "scene set in ", "protagonist": "the protagonist",
     "protagonist,": "the protagonist", "protagonist's": "the protagonist's", "сцена": "сцена номер",
     "номер": "номер сцены", "этом": "в этом предложении",
@@ -55,6 +60,10 @@ GIVEAWAYS = {
 OFFER = re.compile(
     r"here(?:'s| is| are) .{0,60}?\b(?:sentences?|phrases?|scenes?|descriptions?|examples?|responses?|answers?|"
     r"attempts?|versions?|prompts?)\b"
+)
+# "Вот одно короткое яркое предложение о маяке: ..."; without its colon it may be fiction.
+RU_OFFER = re.compile(
+    r"вот (?:[\w-]+,? ){0,4}?(?:предложени[ея]|варианты?|описание|фраз[аы]|примеры?|ответ)\b[^.!?:]{0,80}:"
 )
 REFUSAL = re.compile(
     r"\bi(?:'m| am)? (?:can(?:not|'t| not)|unable to|not able to) (?:assist|help with|provide|generate|create|"
@@ -79,5 +88,7 @@ def is_meta(folded: str, words: Set[str]) -> bool:
     if not GIVEAWAY_WORDS.isdisjoint(words) and any(map(folded.__contains__, GIVEAWAYS.values())):
         return True
     if folded.startswith("here") and OFFER.match(folded):
+        return True
+    if folded.startswith("вот ") and RU_OFFER.match(folded):
         return True
     return ("i can" in folded or "able to" in folded) and REFUSAL.search(folded) is not None

@@ -15,7 +15,7 @@ REASONS = {
     "no_capital": "does not begin with a capital letter",
     "meta": "talks about itself or the task, or refuses it",
     "echo": "repeats the instructions or its own prompt instead of following them",
-    "wrong_script": "too few letters of the corpus's script, or too few letters at all",
+    "wrong_script": "too few letters, too few of the corpus's script, a word of two scripts, a letter of a distant one",
     "repetition": "a character run, a word said three times in a row, or a repeated run of four words",
     "wrong_language": "reads like another language than the corpus's",
     "duplicate": "the same text, case and spaces folded, is in this shard already",

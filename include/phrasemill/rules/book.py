@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import xxhash
 
+from phrasemill.errors import SpecError
 from phrasemill.meta import is_meta
 from phrasemill.reject_reasons import REASONS
 from phrasemill.rules import characters
@@ -20,7 +21,7 @@ from phrasemill.rules.phrase import Phrase
 from phrasemill.rules.plugins import plugin_rule
 from phrasemill.rules.repetition import repeats_itself, tell_repetition
 from phrasemill.rules.rule import Rule
-from phrasemill.rules.thinking import after_thinking
+from phrasemill.rules.thinking import after_thinking, may_think
 from phrasemill.sentences import first_sentence
 from phrasemill.spec import CorpusSpec
 
@@ -67,7 +68,7 @@ class RuleBook:
         Raises:
             PluginFailed, PatternTooSlow: a rule of the corpus's own is broken.
         """
-        if "</" in answer or answer[:1] == "<":
+        if may_think(answer):
             spoken = after_thinking(answer)
             if spoken is None:
                 return Verdict(answer[: self._max_chars], "thinking")
@@ -132,9 +133,31 @@ def check_rules(spec: CorpusSpec) -> None:
     Raises:
         SpecError, PluginFailed: a plugin is missing, of another version or broken.
         RulePackageMissing: a rule needs a package that is not installed.
+        SpecError: an example shows the model a phrase that these rules reject, with a line for each.
     """
     RuleBook(spec)
     check_packages(spec)
+    if spec.prompts.examples:
+        _check_examples(spec)
+
+
+def _check_examples(spec: CorpusSpec) -> None:
+    shown = spec.prompts.model_copy(update={"examples": ()})  # or each would be an echo of itself
+    judge = RuleBook(spec.model_copy(update={"prompts": shown})).judge
+    mistakes = []
+    for number, example in enumerate(spec.prompts.examples):
+        phrase, reason, _ = judge(example.phrase)
+        if stop := next((stop for stop in spec.sampling.stop if stop in example.phrase), None):
+            told = f"holds {stop!r}, which ends an answer (sampling.stop); leave it out"
+        elif reason:
+            told = f"is what the corpus's own rules reject as {reason}; correct the phrase, or the rules"
+        elif phrase != example.phrase:
+            told = f"is more than a phrase, of which {phrase!r} would be kept; leave the rest out"
+        else:
+            continue
+        mistakes.append(f"corpus {spec.name!r}: prompts.examples[{number}].phrase: {example.phrase!r} {told}")
+    if mistakes:
+        raise SpecError("\n".join(mistakes))
 
 
 def _rules_of(spec: CorpusSpec) -> tuple[Rule, ...]:

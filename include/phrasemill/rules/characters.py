@@ -39,7 +39,23 @@ DIGITS = string.digits.encode()
 TELLING_BYTES = {"en": string.ascii_lowercase.encode(), "ru": b"\xd0\xd1"}
 LETTERS = {"en": re.compile(r"[A-Za-zÀ-ɏ]"), "ru": re.compile(r"[\u0400-\u047f]")}
 MIN_LETTER_SHARE = 0.7
-BEFORE_CAPITAL = "\"'“«„‘(—– "
+BEFORE_CAPITAL = "\"'“«„‘(—–… "
+# Look-alikes of the other script within a word, as in "cтарый" with a Latin c, or in place of a whole word of one
+# letter ("c моря"). A Latin capital stands alone in names too ("витамин C"), so it is one only where a text begins.
+MIXED = re.compile(r"[a-z][\u0400-\u052f]|[\u0400-\u052f][a-z]", re.IGNORECASE)
+LONE = {
+    "en": re.compile(r"(?<!\S)[аоАОІі](?!\S)"),
+    "ru": re.compile(r"(?<!\S)[aceopxy](?!\S)|^\W*[ABCKOY](?=\s+[А-яЁё])"),
+}
+# Armenian to Georgian and the scripts of India and Africa, then those of China, Japan and Korea: letters that a model
+# falls into. Greek stays ("the α bell"). In UTF-8 each begins with one of the bytes below.
+OTHER_SCRIPTS = re.compile("[\u0531-\u1c7f\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
+OTHER_BYTES = bytes(range(0xD4, 0xE2)) + bytes(range(0xE3, 0xF1))
+# Latin words that Russian writes as they are: names (Pink Floyd, Levi's) and Roman numerals. Words that begin with a
+# small letter are the model's, gone astray.
+NAMES = re.compile(r"(?<![^\W\d_])[A-ZÀ-ÖØ-Þ][A-Za-zÀ-ɏ]*(?:['’][a-z]+)?")
+MAX_NAMES_SHARE = 1 / 3
+LATIN = string.ascii_letters.encode()
 
 
 def is_usual(text: str) -> bool:
@@ -95,10 +111,16 @@ def lacks_capital(phrase: Phrase) -> bool:
 
 
 class ScriptRule:
-    """At least `MIN_LETTER_SHARE` of the characters are letters, and `min_share` of the letters the language's."""
+    """At least `MIN_LETTER_SHARE` of the characters are letters, and `min_share` of the letters the language's.
+
+    In Russian, Latin names and Roman numerals do not count, up to `MAX_NAMES_SHARE` of the letters. Whatever the share,
+    no word mixes Latin and Cyrillic letters, and there is none of `OTHER_SCRIPTS`.
+    """
 
     def __init__(self, language: str, min_share: float) -> None:
         self._letters = LETTERS[language]
+        self._lone = LONE[language]
+        self._is_russian = language == "ru"
         self._telling_bytes = TELLING_BYTES[language]
         self._min_share = min_share
         self._surely_enough = max(MIN_LETTER_SHARE, min_share)
@@ -106,17 +128,37 @@ class ScriptRule:
     def objects(self, phrase: Phrase) -> bool:
         """Whether too few of a phrase's letters are the language's, or too few of its characters letters."""
         encoded = phrase.encoded
+        if self._strange(phrase):
+            return True
         inked = len(phrase.folded) - len(phrase.words) + 1
         ours = len(encoded) - len(encoded.translate(None, self._telling_bytes))
         if ours >= self._surely_enough * inked:
             return False
-        letters, ours = self._counts(phrase)
-        return letters < MIN_LETTER_SHARE * inked or ours < self._min_share * letters
+        letters, ours, names = self._counts(phrase)
+        return letters < MIN_LETTER_SHARE * inked or ours < self._min_share * (letters - names)
 
     def tells(self, phrase: Phrase) -> str:
-        """The counts behind the verdict."""
-        letters, ours = self._counts(phrase)
-        return f"{letters} letters in {phrase.inked} characters, {ours} of them of the script"
+        """The counts behind the verdict, or the letters of another script in a word."""
+        if strange := self._strange(phrase):
+            return f"{strange[0]!r} has a letter of another script"
+        letters, ours, names = self._counts(phrase)
+        told = f"{letters} letters in {phrase.inked} characters, {ours} of them of the script"
+        return f"{told}, {names} of names" if names else told
 
-    def _counts(self, phrase: Phrase) -> tuple[int, int]:
-        return sum(map(str.isalpha, phrase.text)), len(self._letters.findall(phrase.text))
+    def _strange(self, phrase: Phrase) -> re.Match[str] | None:
+        encoded = phrase.encoded
+        if encoded.isascii():
+            return None
+        if len(encoded.translate(None, OTHER_BYTES)) != len(encoded) and (found := OTHER_SCRIPTS.search(phrase.text)):
+            return found
+        # Clears nearly every phrase: English has no other letters than these, Russian none of them.
+        if len(encoded.translate(None, LATIN)) == len(encoded):
+            return None
+        return MIXED.search(phrase.text) or self._lone.search(phrase.text)
+
+    def _counts(self, phrase: Phrase) -> tuple[int, int, int]:
+        """Letters, those of the script, and those of names that do not count."""
+        text = phrase.text
+        letters, ours = sum(map(str.isalpha, text)), len(self._letters.findall(text))
+        names = sum(sum(map(str.isalpha, name)) for name in NAMES.findall(text)) if self._is_russian else 0
+        return letters, ours, names if names <= MAX_NAMES_SHARE * letters else 0

@@ -7,6 +7,7 @@ English is clear by two function words, or one twice, that no other language of 
 clear by a letter or a word that Ukrainian, Bulgarian, Serbian and Macedonian lack, if no letter of theirs is there.
 """
 
+import re
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,7 @@ RUSSIAN_WORDS = frozenset({
 # fmt: on
 ENOUGH_WORDS = 2
 SURE = 0.5  # the score of another language that is believed, whatever the corpus's own has
+NOT_RUSSIAN = re.compile("[іїєґўјђћџљњѓќәөүұқңғһѣѳѵ]")  # letters of other languages, and of the old spelling
 CANDIDATES = 3  # languages asked of the model; one that comes later than third is as good as absent
 
 
@@ -51,6 +53,8 @@ class LanguageRule:
         """Whether a phrase reads like another language."""
         if self._is_clear(phrase):
             return False
+        if self._language == "ru" and NOT_RUSSIAN.search(phrase.folded):
+            return True  # the model is sure of Russian for a sentence with one Ukrainian word
         found = scores(phrase.text)
         likeliest, score = next(iter(found.items()))
         return found.get(self._language, 0.0) < self._min_score or (likeliest != self._language and score > SURE)
@@ -63,6 +67,8 @@ class LanguageRule:
         """How the language was told."""
         if self._is_clear(phrase):
             return "told by its words and letters"
+        if self._language == "ru" and (letter := NOT_RUSSIAN.search(phrase.folded)):
+            return f"{letter[0]} is no letter of Russian"
         return "the model says " + ", ".join(f"{name} {score:.2f}" for name, score in scores(phrase.text).items())
 
 
