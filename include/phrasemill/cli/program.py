@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from phrasemill.cli import corpora, quarantine, rules, shards, verify
 from phrasemill.cli.browse import browse
 from phrasemill.cli.calibrate import calibrate
+from phrasemill.cli.compare import compare
 from phrasemill.cli.forecast import forecast
 from phrasemill.cli.get import get
 from phrasemill.cli.release import release
@@ -49,6 +50,7 @@ for about_corpora in (
     verify.verify,
     forecast,
     calibrate,
+    compare,
     simulate,
     release,
     get,
