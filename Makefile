@@ -16,7 +16,7 @@ DEMO := .venvs/airflow/bin/python -m phrasemill.demo
 option = $(if $($1),--$2 '$($1)')
 OPTIONS := $(call option,CORPUS,corpus) $(call option,PHRASES,phrases) $(call option,SHARDS,shards)
 
-.PHONY: help demo status down reset test test-s3 kill-test e2e e2e-fleet bench bench-peers bench-release bench-scaling fmt lock environments parts ports up-s3 up-engine up-airflow
+.PHONY: help demo status down reset test test-s3 kill-test e2e e2e-fleet e2e-lora bench bench-peers bench-release bench-scaling fmt lock environments parts ports up-s3 up-engine up-airflow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ down: ## stop what the demo started
 	@if [ -x .venvs/airflow/bin/python ]; then $(DEMO) down; else echo "nothing was ever started"; fi
 
 reset: down ## stop the demo and remove all that it wrote, the converted model included
-	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache corpora e2e engines fleet-logs fleet-run.json keys.json logs models reports run s3; fi
+	@if cd "$(PHRASEMILL_STATE)" 2>/dev/null; then rm -rf airflow cache comparison corpora e2e e2e-lora engines fleet-logs fleet-run.json keys.json logs models reports run s3; fi
 
 parts: up-s3 up-engine up-airflow
 
@@ -58,7 +58,7 @@ test: ## lint, types, unit and integration tests
 	.venvs/dev/bin/ruff format --check .
 	.venvs/dev/bin/mypy
 	@requirements/promtool.sh >/dev/null || [ -z "$${CI:-}" ] # without it the tests of alerts are skipped; not in CI
-	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/pytest -m "not second_server and not e2e and not browser and not scheduler and not fleet"
+	PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/pytest -m "not second_server and not e2e and not browser and not scheduler and not fleet and not lora"
 
 test-s3: ## the store on an S3 server: S3_ENDPOINT= S3_ACCESS_KEY= S3_SECRET_KEY= S3_BUCKET= (without: on Swift)
 	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
@@ -66,13 +66,17 @@ test-s3: ## the store on an S3 server: S3_ENDPOINT= S3_ACCESS_KEY= S3_SECRET_KEY
 
 e2e: ## pages in Chromium, Airflow's scheduler at work, the demo on a state folder of its own
 	@requirements/system.sh
-	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp .venvs/llama-cpp/.stamp
 	@tests/e2e/run.sh
 
 e2e-fleet: ## a night on Celery workers and engines in network namespaces that are cut off, Redis restarted (root)
 	@requirements/system.sh fleet
 	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
 	@tests/fleet/run.sh
+
+e2e-lora: ## train an adapter, serve it beside its base model and merged, and compare what they write
+	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp $(MODEL)/config.json
+	@tests/lora/run.sh
 
 kill-test: ## kill tasks, S3 server and engine N times at random, and verify what is left (options: N=1000 SEED=)
 	@requirements/parallel.sh .venvs/dev/.package .venvs/s3/.stamp
@@ -120,6 +124,10 @@ environments: ## make all environments
 
 .venvs/s3/.stamp: requirements/demo-s3.txt | .venvs/uv/.stamp
 	@$(STAGE) "environment s3" requirements/venv.sh s3 demo-s3
+	@touch $@
+
+.venvs/llama-cpp/.stamp: requirements/llama-cpp.txt | .venvs/uv/.stamp
+	@$(STAGE) "environment llama-cpp" requirements/venv.sh llama-cpp llama-cpp
 	@touch $@
 
 .venvs/engines-cpu/.stamp: requirements/engines-cpu.txt requirements/torch-cpu.txt | .venvs/uv/.stamp

@@ -21,6 +21,7 @@ compile fleet -c requirements/airflow.txt "$@"
 compile build -c requirements/fleet.txt "$@"
 compile dev -c requirements/fleet.txt "$@"
 compile demo-s3 "$@"
+compile llama-cpp "$@"
 compile engines --python-platform x86_64-unknown-linux-gnu "$@"
 compile engines-image --universal -c requirements/engines.txt "$@"
 # torch is in torch-cpu.txt. The three beside it are vLLM's for pictures and sound: their builds in package

@@ -12,12 +12,16 @@ finish() {
     status=$?
     if [ "$status" != 0 ] && [ -n "${CI:-}" ]; then tail -n 25 "$PHRASEMILL_STATE"/logs/*.log >&2 || true; fi
     mkdir -p "$PHRASEMILL_STATE/logs"
+    .venvs/dev/bin/python -m tests.e2e.backends.servers || true
     make down >"$PHRASEMILL_STATE/logs/down.log" 2>&1 || cat "$PHRASEMILL_STATE/logs/down.log" >&2
     exit "$status"
 }
 trap finish EXIT
 
-if [ -d "$PHRASEMILL_STATE" ]; then make reset >/dev/null; fi # what an interrupted run left
+if [ -d "$PHRASEMILL_STATE" ]; then # what an interrupted run left
+    .venvs/dev/bin/python -m tests.e2e.backends.servers
+    make reset >/dev/null
+fi
 PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m browser tests/browser
 make demo
 .venvs/dev/bin/python -m pytest -m e2e tests/e2e
