@@ -18,6 +18,11 @@ class Price(StrictModel):
     per_million_prompt_tokens: float = Field(default=0.0, ge=0)
     per_million_completion_tokens: float = Field(default=0.0, ge=0)
 
+    @property
+    def by_token(self) -> bool:
+        """Whether tokens are paid for, not hours."""
+        return self.per_gpu_hour is None
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         mistakes = Mistakes()

@@ -198,7 +198,7 @@ class CorpusSpec(StrictModel):
         if self.shard_count > MAX_SHARDS:
             mistakes.add(("shard_phrases",), f"makes {self.shard_count} shards, more than {MAX_SHARDS}; raise it")
         limits, price = self.engines.limits, self.price
-        if limits and limits.budget_per_night and not (price and price.per_gpu_hour is None):
+        if limits and limits.budget_per_night and not (price and price.by_token):
             told = "needs the price of tokens; give price.per_million_prompt_tokens and per_million_completion_tokens"
             mistakes.add(("engines", "limits", "budget_per_night"), told)
         mistakes.tell()

@@ -44,8 +44,9 @@ def plan(corpus: str) -> list[dict[str, Any]]:
     Where a budget may have ended earlier nights, what they have left comes behind the night's own shards.
     """
     with clear_errors(), counted_errors(corpus, "plan"):
-        # With its engines, since their connection may have the budget.
-        place = workplace(corpus, _run_id(), engines=True)
+        place = workplace(corpus, _run_id())
+        if place.spec.price and place.spec.price.by_token:
+            place = workplace(corpus, _run_id(), engines=True)  # whose connection may have the budget
         night, behind = _planned(place)
         todo = steps.plan(place, [*night.shards, *behind])
     log.info("%s: %d shards, %d of earlier nights, %d to do", night.label, len(night.shards), len(behind), len(todo))

@@ -41,8 +41,7 @@ def workplace(corpus: str, run_id: str, *, engines: bool = False) -> Workplace:
             f"{spec.model.name!r}; name another connection under engines.connection, or correct the model"
         )
     limits = hook.limits()
-    by_token = spec.price is not None and spec.price.per_gpu_hour is None
-    if limits and limits.budget_per_night and not by_token:
+    if limits and limits.budget_per_night and not (spec.price and spec.price.by_token):
         raise EngineRefused(
             f"connection {hook.conn_id!r} has a budget_per_night of {limits.budget_per_night:g}, and corpus "
             f"{spec.name!r} does not say what a token costs; give price.per_million_prompt_tokens and "
