@@ -3,8 +3,7 @@
 `python -m tests.benchmarks.comparison engines FOLDER` compares the three, all up and asked one after the other;
 `python -m tests.benchmarks.comparison settings FOLDER` varies settings on vLLM alone. What follows goes to
 `phrasemill compare`, such as `--phrases 200`. It needs the environments of `make environments` and .venvs/llama-cpp.
-Nothing else may run: llama.cpp's threads spin while they wait for each other, and wrote 0.5 tokens a second on two
-cores that another process used.
+Nothing else should run: llama.cpp with two threads wrote 0.5 tokens a second on two cores that another process used.
 """
 
 import argparse
