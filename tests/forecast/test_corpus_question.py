@@ -84,8 +84,16 @@ class TestPromptTokens:
         base = question_of(corpus(model={"name": QWEN, "chat": False})).prompt_tokens
         assert chat is not None
         assert base is not None
-        system = len("You write short stories.") / shipped_book().constant("chars_per_token", "qwen", "en").value.likely
-        assert chat.likely - base.likely == pytest.approx(13 + system)
+        assert chat.likely - base.likely == pytest.approx(13)
+
+    def test_examples_and_their_turns_count(self) -> None:
+        example = {"prompt": "A bell at dusk.", "phrase": "A bell rang over the quiet pier at dusk."}
+        none, two = question_of(corpus()), question_of(corpus(prompts={"examples": [example, example]}))
+        assert none.prompt_tokens is not None
+        assert two.prompt_tokens is not None
+        chars = 2 * sum(map(len, example.values()))
+        told = chars / shipped_book().constant("chars_per_token", "qwen", "en").value.likely
+        assert two.prompt_tokens.likely - none.prompt_tokens.likely == pytest.approx(2 * 13 + told)
 
     def test_the_request_for_a_list_counts(self) -> None:
         one, four = corpus(), corpus(sampling={"phrases_per_prompt": 4})
