@@ -46,7 +46,9 @@ def main() -> int:
             layout = servers.with_port(layout, name)
         parts = {"vLLM": engine_part(layout)}
         if asked.what == "engines":
-            parts["transformers-serve"] = servers.transformers_part(layout, servers.sampling_folder(layout, made))
+            parts["transformers-serve"] = servers.transformers_part(
+                layout, servers.sampling_folder(layout, made), name="transformers"
+            )
             parts["llama.cpp"] = servers.llama_part(layout, servers.gguf_file(layout, made))
         for part in parts.values():
             stack.enter_context(servers.running(layout, part))

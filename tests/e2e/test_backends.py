@@ -26,11 +26,10 @@ pytestmark = pytest.mark.e2e
 PATIENCE_S = 300
 WIDE = {"max_reject_share": 0.85, "max_mean_attempt": 6.0}
 """54 % of this model's outputs are rejected, so that with the demo's 0.7 one shard of 12 phrases in 70 would fail."""
-GREEDY = {
+REQUEST = {
     "messages": [
         {"role": "user", "content": "Write one short vivid sentence: somebody finds a brass key in the rain."}
     ],
-    "temperature": 0,
     "max_tokens": 32,
 }
 
@@ -54,6 +53,8 @@ def batching(layout: Layout, model_folder: Path) -> Iterator[str]:
     layout = servers.with_port(layout, "transformers-batching")
     part = servers.transformers_part(layout, model_folder, name="transformers-batching", batching=True)
     with servers.running(layout, part):
+        # Its first answer took 39 s on idle cores, and sets the temperature of all that follow: the demo's.
+        ask(layout.url("transformers-batching"), temperature=0.6)
         yield layout.url("transformers-batching")
 
 
@@ -138,10 +139,9 @@ def is_whole(mill: Mill, *, phrases: int, shards: int) -> None:
     assert report["whole"] is True, report
 
 
-def ask_greedily(url: str) -> str:
-    answer = httpx.post(
-        f"{url}/v1/chat/completions", json=GREEDY | {"model": MODEL}, timeout=PATIENCE_S, trust_env=False
-    )
+def ask(url: str, *, temperature: float = 0.0) -> str:
+    body = REQUEST | {"model": MODEL, "temperature": temperature}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_S, trust_env=False)
     assert answer.status_code == 200, answer.text
     text: str = answer.json()["choices"][0]["message"]["content"]
     return text
@@ -159,7 +159,7 @@ class TestLoraThroughTransformersServe:
     def test_adapter_in_the_folder_is_on_the_model_and_its_corpus_is_whole(
         self, layout: Layout, keys: Keys, transformers: str, adapted: str, tmp_path: Path
     ) -> None:
-        assert ask_greedily(adapted) != ask_greedily(transformers)
+        assert ask(adapted) != ask(transformers)
         mill = Mill(layout, keys, small(layout, "through_lora", phrases=12, shards=1), tmp_path)
         mill("run", "--engines", adapted, "--shards", "0")
         is_whole(mill, phrases=12, shards=1)

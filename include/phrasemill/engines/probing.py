@@ -28,7 +28,7 @@ from phrasemill.errors import EngineRefused, PhrasemillError
 from phrasemill.spec import CorpusSpec
 
 PROBE_TOKENS = 16  # reasoning models refuse to answer in one
-PROBE_S = 120.0  # a model of 7B on a laptop's cores; one that is loaded on its first request
+PROBE_S = 240.0  # servers that load or compile on their first request: 39 s on idle cores, minutes on busy ones
 SAMPLES = 2
 REFUSALS_TOLD = 4
 INTERNAL_ERROR = 500
