@@ -176,8 +176,7 @@ class TestDemoAgain:
         printed = make_demo(layout)
         assert newest_run(api, DAG).state() == "success"
         assert manifests_of(store) == before
-        # Preflight's own list, which shows that lists are taken, is all that was written.
-        assert engine_answers(layout.url("engine")) - answers == store.spec.engines.list_size
+        assert engine_answers(layout.url("engine")) == answers
         assert "240 of 240 in 4 shards" in printed
         assert str(layout.url("airflow")) in printed
 

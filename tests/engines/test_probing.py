@@ -56,11 +56,11 @@ class TestLists:
         assert backend.max_model_len == 1024
         assert "vLLM" in backend.line()
         assert "lists of" in backend.line()
-        assert engine.state()["phrases"] == 8
+        assert engine.state()["phrases"] == 0  # nothing is written on engines that are at work
 
-    async def test_without_a_proof_nothing_is_written(self, engine: FakeEngineProcess) -> None:
-        assert (await found(engine.url, prove=False)).kind == "vllm"
-        assert engine.state()["phrases"] == 0
+    async def test_it_shows_that_it_takes_them_if_asked_to(self, engine: FakeEngineProcess) -> None:
+        assert (await found(engine.url, quick_spec(sampling={"n": 2}), prove=True)).kind == "vllm"
+        assert engine.state()["phrases"] == 8
 
     async def test_a_server_that_counts_the_first_answer_only_is_asked_one_by_one(self) -> None:
         async def completions(request: web.Request) -> web.Response:

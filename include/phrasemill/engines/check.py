@@ -144,7 +144,7 @@ async def _backend(
     try:
         # A throttle's turn may be minutes away.
         async with asyncio.timeout(None if throttle else how_s):
-            backend = await find_backend(session, url, spec, throttle=throttle)
+            backend = await find_backend(session, url, spec, throttle=throttle, prove=bool(unlisted))
     except TimeoutError as error:
         raise EngineFault(f"{url}: has not shown within {how_s:g} s how it can be asked") from error
     except KeyRefused:

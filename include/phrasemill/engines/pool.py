@@ -98,7 +98,7 @@ class EnginePool:
         while self._backend is None:
             engine = await self.room(0)
             try:
-                found = await find_backend(self._session, engine.url, self._spec, throttle=self._throttle, prove=False)
+                found = await find_backend(self._session, engine.url, self._spec, throttle=self._throttle, names=False)
             except EngineFault as fault:
                 self._note(engine, fault)
             else:

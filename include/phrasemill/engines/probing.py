@@ -1,8 +1,8 @@
 """Finds out how a server can be asked, by asking it: lists, several answers of a prompt, a system message, fields.
 
-No setting says what a server is, and no name is trusted: what it refuses is left out, in the order in which servers
-differ. A server that spells out its chat template and takes lists is asked as vLLM is, every
-other one prompt by prompt.
+No setting says what a server is: what it refuses is left out, in the order in which servers differ. A server that
+spells out its chat template and takes lists is asked as vLLM is, every other one prompt by prompt. Only of vLLM itself,
+which alone has its /version, lists are not tried: preflight then writes nothing on engines that are at work.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,13 @@ LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
 
 
 async def find_backend(
-    session: aiohttp.ClientSession, url: str, spec: CorpusSpec, *, throttle: Throttle | None = None, prove: bool = True
+    session: aiohttp.ClientSession,
+    url: str,
+    spec: CorpusSpec,
+    *,
+    throttle: Throttle | None = None,
+    names: bool = True,
+    prove: bool = False,
 ) -> Backend:
     """Find out how the server at `url` can be asked for the corpus.
 
@@ -45,7 +51,8 @@ async def find_backend(
         url: of the server.
         spec: of the corpus.
         throttle: gives leave for requests that write something.
-        prove: also send a list to a server that says it is vLLM, and ask for its name and lengths.
+        prove: ask for a list of vLLM too, which shows whether the corpus's model is there.
+        names: also ask what it calls itself, and how long its context is.
 
     Raises:
         EngineRefused: it has no way to be asked, or wants another key.
@@ -53,12 +60,13 @@ async def find_backend(
         QuotaSpent: of the throttle, or the server's own.
     """
     probe = _Probe(session, url, spec, throttle)
-    server, length = await _names(session, url) if prove else ("", None)
-    # What calls itself vLLM and spells out its template takes lists: preflight has proved it once.
-    prove = prove or "version" not in await _told(session, f"{url}/version")
+    is_vllm = "version" in await _told(session, f"{url}/version")
+    server, length = await _names(session, url) if names else ("", None)
     try:
         template = await _template(session, url, spec)
-        if prove or not spec.model.chat:
+        if (
+            prove or not is_vllm
+        ):  # which takes lists since its first versions; a proxy's refusal is met by halving lists
             await probe.lists(template)
     except KeyRefused:
         raise
