@@ -54,6 +54,11 @@ class Workplace:
     limits: ApiLimits | None = None
     """Of the engines' connection; without any, those of the corpus file hold."""
 
+    @property
+    def limited_spec(self) -> CorpusSpec:
+        """The corpus with the limits that hold."""
+        return limited(self.spec, self.limits)
+
 
 def preflight(place: Workplace, *, shards: Sequence[int] = ()) -> dict[str, Any]:
     """Check engines and bucket in seconds, and record the corpus file; returns what was found, in words.
@@ -82,7 +87,7 @@ def preflight(place: Workplace, *, shards: Sequence[int] = ()) -> dict[str, Any]
 
 
 async def _check_engines(place: Workplace) -> EngineCheck:
-    spec = limited(place.spec, place.limits)
+    spec = place.limited_spec
     async with account_throttle(place.store.bucket, spec) as throttle:
         return await check_engines(place.engine_urls, spec, api_key=place.api_key, throttle=throttle)
 
@@ -112,7 +117,7 @@ def left_behind(place: Workplace, night: int) -> list[int]:
     They have no manifest and do not lie in quarantine. There are no more of them than leave room for the night's own
     in what Airflow maps in one run.
     """
-    limits = limited(place.spec, place.limits).engines.limits
+    limits = place.limited_spec.engines.limits
     if limits is None or limits.budget_per_night is None:
         return []
     own = len(shards_of_night(place.spec, night))
@@ -147,7 +152,7 @@ def generate(
     _clear_used(staging, shard, begin=begin)
 
     async def grind() -> Facts:
-        spec = limited(place.spec, place.limits)
+        spec = place.limited_spec
         async with (
             account_throttle(place.store.bucket, spec) as throttle,
             EnginePool(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from phrasemill.account import account_root, limited
+from phrasemill.account import account_root
 from phrasemill.allowance import spent
 from phrasemill.dry_run.estimate import Estimate, nights_for
 from phrasemill.dry_run.figures import Asking, Budget, DryRun, Rest
@@ -30,7 +30,7 @@ def dry_run(place: "Workplace", numbers: Sequence[int], *, backend: "Backend | N
         ForecastError: the book cannot tell.
         StoreError: the bucket cannot be read.
     """
-    spec = limited(place.spec, place.limits)
+    spec = place.limited_spec
     shards = [shard_of(spec, number) for number in numbers]
     seen = take_snapshot(place.store)
     evidence = evidence_of(seen.shards.values(), read_calibration(place.store), spec=spec)

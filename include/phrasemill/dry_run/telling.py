@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from phrasemill.account import account_root, limited
+from phrasemill.account import account_root
 from phrasemill.allowance import spent
 from phrasemill.errors import PhrasemillError
 from phrasemill.forecast.words import short
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 def log_dry_run(place: "Workplace", shards: Sequence[int], backend: "Backend") -> None:
     """Log what some shards take; nothing where nothing is limited and no token is paid. It never fails a night."""
-    spec = limited(place.spec, place.limits)
-    by_token = spec.price is not None and spec.price.per_gpu_hour is None
+    spec = place.limited_spec
+    by_token = spec.price is not None and spec.price.by_token
     if not shards or not (by_token or spec.engines.limits):
         return
     # Here and not at the top: every other task would load the forecast with its book.
@@ -42,7 +42,7 @@ def budget_words(place: "Workplace") -> list[str]:
     Raises:
         StoreError: the bucket cannot be read.
     """
-    spec = limited(place.spec, place.limits)
+    spec = place.limited_spec
     limits = spec.engines.limits
     if limits is None or limits.budget_per_night is None:
         return []

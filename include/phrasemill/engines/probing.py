@@ -60,13 +60,11 @@ async def find_backend(
         QuotaSpent: of the throttle, or the server's own.
     """
     probe = _Probe(session, url, spec, throttle)
-    is_vllm = "version" in await _told(session, f"{url}/version")
-    server, length = await _names(session, url) if names else ("", None)
+    vllm = (await _told(session, f"{url}/version")).get("version")
+    server, length = await _names(session, url, vllm=vllm) if names else ("", None)
     try:
         template = await _template(session, url, spec)
-        if (
-            prove or not is_vllm
-        ):  # which takes lists since its first versions; a proxy's refusal is met by halving lists
+        if prove or not vllm:  # a proxy's refusal of vLLM's lists is met by halving them
             await probe.lists(template)
     except KeyRefused:
         raise
@@ -238,10 +236,11 @@ class _Probe:
         return answer
 
 
-async def _names(session: aiohttp.ClientSession, url: str) -> tuple[str, int | None]:
-    """What the server calls itself, and its context in tokens, as far as it tells."""
+async def _names(session: aiohttp.ClientSession, url: str, *, vllm: object) -> tuple[str, int | None]:
+    """What the server calls itself, and its context in tokens, as far as it tells; `vllm` is its version if it is."""
+    if vllm:
+        return f"vLLM {str(vllm)[:40]}", await _model_length(session, url)
     for path, name, version, length in (
-        ("/version", "vLLM", "version", ""),
         ("/info", "text-generation-inference", "version", "max_total_tokens"),
         ("/props", "llama.cpp", "build_info", ""),
     ):
