@@ -12,21 +12,18 @@ from phrasemill.progress import Progress
 from phrasemill.range_words import time_in_words
 
 
-class GrindProgress:
-    """One bar for all phrases of a run, with the shard in the mill and its rate beside it."""
+class MillBars:
+    """Bars of what is in the mill, with a rate beside each, shown while it is entered as a context."""
 
-    def __init__(self, console: Console, todo: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, console: Console) -> None:
         self._bars = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             console=console,
         )
-        self._rows = {item["label"]: item["phrases"] for item in todo}
-        self._bar = self._bars.add_task("starting", total=sum(self._rows.values()), rate="")
-        self._finished = 0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -36,6 +33,16 @@ class GrindProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+
+class GrindProgress(MillBars):
+    """One bar for all phrases of a run, with the shard in the mill and its rate beside it."""
+
+    def __init__(self, console: Console, todo: Sequence[dict[str, Any]]) -> None:
+        super().__init__(console)
+        self._rows = {item["label"]: item["phrases"] for item in todo}
+        self._bar = self._bars.add_task("starting", total=sum(self._rows.values()), rate="")
+        self._finished = 0
 
     def update(self, progress: Progress) -> None:
         """Show one look at the mill."""

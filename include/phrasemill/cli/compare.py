@@ -3,19 +3,17 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
 from phrasemill.comparison.errors import ComparisonError
 from phrasemill.comparison.sides import Side, read_axis, read_engines, read_side, sides_of
 from phrasemill.extras import GATE, PAGES, require
+from phrasemill.grind_progress import MillBars
 from phrasemill.progress import Progress
 from phrasemill.rules import check_rules
 from phrasemill.terminal import err, out
@@ -90,30 +88,14 @@ def compare(
         raise ComparisonError("no side could be measured; the table says why")
 
 
-class SideProgress:
+class SideProgress(MillBars):
     """One bar for the side in the mill, and a line for each that is over."""
 
     def __init__(self, console: Console, sides: Sequence[Side]) -> None:
-        self._bars = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            console=console,
-        )
+        super().__init__(console)
         self._count = len(sides)
         self._begun = 0
         self._bar = self._bars.add_task("starting", total=None, rate="")
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
 
     def begin(self, side: Side) -> None:
         """Show the next side."""
