@@ -8,9 +8,16 @@ ports=(PHRASEMILL_S3_PORT PHRASEMILL_ENGINE_PORT PHRASEMILL_AIRFLOW_PORT)
 read -r -a free < <(.venvs/dev/bin/python tests/e2e/free_ports.py ${#ports[@]})
 for number in "${!ports[@]}"; do export "${ports[number]}=${free[number]}"; done
 
+tests() { # pytest's output is kept: in CI, after a failure, it is printed once more below the parts' logs
+    .venvs/dev/bin/python -m pytest "$@" | tee .phrasemill/e2e-pytest.txt
+}
+
 finish() {
     status=$?
-    if [ "$status" != 0 ] && [ -n "${CI:-}" ]; then tail -n 25 "$PHRASEMILL_STATE"/logs/*.log >&2 || true; fi
+    if [ "$status" != 0 ] && [ -n "${CI:-}" ]; then
+        tail -n 10 "$PHRASEMILL_STATE"/logs/*.log >&2 || true
+        tail -n 80 .phrasemill/e2e-pytest.txt >&2 || true
+    fi
     mkdir -p "$PHRASEMILL_STATE/logs"
     .venvs/dev/bin/python -m tests.e2e.backends.servers || true
     make down >"$PHRASEMILL_STATE/logs/down.log" 2>&1 || cat "$PHRASEMILL_STATE/logs/down.log" >&2
@@ -18,12 +25,13 @@ finish() {
 }
 trap finish EXIT
 
+mkdir -p .phrasemill
 if [ -d "$PHRASEMILL_STATE" ]; then # what an interrupted run left
     .venvs/dev/bin/python -m tests.e2e.backends.servers
     make reset >/dev/null
 fi
-PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m browser tests/browser
+PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack tests -m browser tests/browser
 make demo
-.venvs/dev/bin/python -m pytest -m e2e tests/e2e
+tests -m e2e tests/e2e
 make down >/dev/null
-PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack .venvs/dev/bin/python -m pytest -m scheduler tests/scheduler
+PHRASEMILL_MINISTACK=.venvs/s3/bin/ministack tests -m scheduler tests/scheduler

@@ -53,7 +53,7 @@ def batching(layout: Layout, model_folder: Path) -> Iterator[str]:
     layout = servers.with_port(layout, "transformers-batching")
     part = servers.transformers_part(layout, model_folder, name="transformers-batching", batching=True)
     with servers.running(layout, part):
-        # Its first answer took 39 s on idle cores, and sets the temperature of all that follow: the demo's.
+        # The first answer sets the temperature of all that follow: the demo's.
         ask(layout.url("transformers-batching"), temperature=0.6)
         yield layout.url("transformers-batching")
 
