@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ GIVEN_UP_AFTER_S = 90.0
 _context = mp.get_context("forkserver")
 # pytest too: every child imports the main module of its parent, and that is pytest's.
 _context.set_forkserver_preload(["tests.integration.work", "pytest"])
+_reaping = threading.Lock()
+"""Whoever starts a process also reads the exit codes of all that have ended: of two that read one, one finds 255."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class TaskProcess:
         self.task = Task(step=step, shard=shard, folder=self._folder, **fields)
         self._process: BaseProcess = _context.Process(target=perform, args=(self.task,), daemon=True)
         self._started = time.monotonic()
-        self._process.start()
+        with _reaping:
+            self._process.start()
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone: nothing that it did comes after this."""
@@ -89,7 +93,8 @@ class TaskProcess:
         seconds = time.monotonic() - self._started
         if hangs:
             self.kill()
-        self._process.join()
+        with _reaping:
+            self._process.join()
         log, said = self._folder / "log", self._folder / "said.json"
         try:
             if hangs:
