@@ -185,6 +185,13 @@ class TestBreaker:
         engine.open("dead")
         assert not any(engine.note_fault(EngineFault("no")) for _ in range(5))
 
+    def test_a_late_answer_of_an_open_engine_changes_nothing(self) -> None:
+        engine = self.engine()
+        engine.open("dead")
+        engine.note_answer()  # to what was sent before
+        assert engine.breaker is Breaker.OPEN
+        assert not engine.has_room(1)
+
     def test_pauses_grow_to_a_limit_and_begin_anew_with_each_outage(self) -> None:
         engine = self.engine()
         engine.open("dead")
@@ -192,6 +199,7 @@ class TestBreaker:
         assert 0.25 <= pauses[0] <= 0.5
         assert min(pauses[6:]) >= 7.5
         assert max(pauses) <= 15
+        engine.offer_trial()
         engine.note_answer()
         engine.open("dead again")
         assert engine.next_pause_s() <= 0.5

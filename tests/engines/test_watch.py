@@ -145,6 +145,7 @@ class TestHungEngines:
             one.engine.open("gone")
             await asyncio.sleep(1.2)
             looks = one.looks
+            one.engine.offer_trial()
             one.engine.note_answer()
             await one.until_looks(looks + 3)
             assert not one.hung

@@ -140,13 +140,16 @@ class Engine:
                 deadline.reschedule(now)
 
     def note_answer(self, answers: int = 1) -> None:
-        """Close the breaker if it is open: the engine has answered a request for so many answers."""
+        """Close the breaker, unless /health is waited for: the engine has answered a request for so many answers.
+
+        An answer that comes while it is open is to what was sent before its faults, and says nothing of it since.
+        """
         self._faults_in_a_row = self._throttled_in_a_row = 0
         self._answers_at_window += answers
         if self._answers_at_window >= self.window < self.ceiling:
             self.window = min(self.window + answers, self.ceiling)
             self._answers_at_window = 0
-        if not self.healthy:
+        if self.breaker in (Breaker.READY, Breaker.TRIAL):
             self.breaker = Breaker.CLOSED
             log.info("engine %s is back after %.1f s", self.url, time.monotonic() - self._open_since)
 
